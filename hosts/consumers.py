@@ -1,0 +1,77 @@
+"""The push socket of a page. It reads and forwards; it decides and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.utils import translation
+
+from hosts.hub import STALE_TOPICS, Socket, hub
+from hosts.models import User
+
+MOST_BYTES = 256 * 1024
+
+
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """``/ws/live/``: the page says what it shows, and is told when that changes (docs/pages.md has the messages)."""
+
+    async def connect(self) -> None:
+        user = self.scope.get("user")
+        await self.accept()
+        if not isinstance(user, User) or not user.is_active:
+            await self.close(4401)
+            return
+        self.socket = Socket(user, self._language(), self._send_text, self.close)
+        hub.add(self.socket)
+        await self._send_text(json.dumps({"hello": {"version": settings.VERSION}}))
+
+    def _language(self) -> str:
+        cookie = self.scope.get("cookies", {}).get(settings.LANGUAGE_COOKIE_NAME, "")
+        known = dict(settings.LANGUAGES)
+        return cookie if cookie in known else translation.get_language() or settings.LANGUAGE_CODE
+
+    async def _send_text(self, text: str) -> None:
+        await self.base_send({"type": "websocket.send", "text": text})
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        message = _parsed(text_data)
+        if message is None:
+            await self.close(4400)
+            return
+        user = await _fresh(self.socket.user.pk)
+        if user is None:
+            await self.close(4401)
+            return
+        wanted = message["watch"]
+        self.socket.stale_names = frozenset(k[6:] for k in wanted if k.startswith("stale:") and k[6:] in STALE_TOPICS)
+        refused = hub.watch(self.socket, [key for key in wanted if not key.startswith("stale:")])
+        if refused:
+            await self._send_text(json.dumps({"refused": refused}))
+
+    async def disconnect(self, code: int) -> None:
+        if hasattr(self, "socket"):
+            hub.remove(self.socket)
+
+
+def _parsed(text: str | None) -> dict[str, Any] | None:
+    """A message of ours, or None for anything else."""
+    if not text or len(text) > MOST_BYTES:
+        return None
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    wanted = message.get("watch") if isinstance(message, dict) else None
+    if not isinstance(wanted, list) or not all(isinstance(key, str) and len(key) <= 120 for key in wanted):
+        return None
+    return {"watch": wanted}
+
+
+@database_sync_to_async  # type: ignore[untyped-decorator]
+def _fresh(pk: int) -> User | None:
+    """The user as stored now, if still active."""
+    return User.objects.filter(pk=pk, is_active=True).first()

@@ -1,0 +1,219 @@
+"""A live libvirt connection with deadlines, and the one event loop all connections share."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any, TypeVar
+
+import libvirt
+
+from hosts.hypervisor import errors
+from hosts.hypervisor.records import Target
+from hosts.hypervisor.translate import translate
+from hosts.hypervisor.uri import parse
+
+T = TypeVar("T")
+
+_loop_lock = threading.Lock()
+_loop_thread: threading.Thread | None = None
+
+
+def start_event_loop() -> None:
+    """Register libvirt's event loop and run it in a daemon thread; needed before the first connection is opened."""
+    global _loop_thread
+    with _loop_lock:
+        if _loop_thread is not None:
+            return
+        # libvirt prints every error to stderr unless it has a handler; ours travel as exceptions.
+        libvirt.registerErrorHandler(lambda _context, _error: None, None)
+        libvirt.virEventRegisterDefaultImpl()
+        _loop_thread = threading.Thread(target=_run_loop, name="libvirt-events", daemon=True)
+        _loop_thread.start()
+
+
+def _run_loop() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+def probe_port(host: str, port: int, seconds: float) -> None:
+    """Raise Unreachable or Refused unless something listens there; tells the reasons apart before libvirt blurs them."""
+    try:
+        socket.create_connection((host, port), timeout=seconds).close()
+    except socket.gaierror as error:
+        raise errors.Unreachable(f"The name {host} cannot be resolved.", detail=str(error)) from error
+    except ConnectionRefusedError as error:
+        raise errors.Refused(f"{host} refuses connections on port {port}: is libvirtd (or sshd) running?") from error
+    except TimeoutError as error:
+        raise errors.Unreachable(f"{host} does not answer on port {port}.", detail="timed out") from error
+    except OSError as error:
+        raise errors.Unreachable(f"{host} cannot be reached on port {port}.", detail=str(error)) from error
+
+
+class Connection:
+    """One open connection. Every call runs on a worker thread with a deadline, because libvirt's calls have none."""
+
+    def __init__(self, raw: libvirt.virConnect, uri: str, call_seconds: float, workers: int) -> None:
+        self.uri = uri
+        self.call_seconds = call_seconds
+        self._raw = raw
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="libvirt-call")
+        self._closed = threading.Event()
+        self._broken: errors.HypervisorError | None = None
+        self.on_close: Callable[[str], None] = lambda reason: None
+
+    @classmethod
+    def open(
+        cls,
+        target: Target,
+        *,
+        seconds: float = 10.0,
+        call_seconds: float = 30.0,
+        keepalive: tuple[int, int] = (2, 2),
+        workers: int = 4,
+    ) -> Connection:
+        """Open a connection within ``seconds``. Raises a HypervisorError that tells the reasons apart."""
+        start_event_loop()
+        uri = parse(target.uri.partition("?")[0], allow_test=True)
+        if uri.is_remote and uri.effective_port:
+            probe_port(uri.host, uri.effective_port, min(seconds, 4.0))
+        raw = _open_within(target, seconds)
+        connection = cls(raw, target.uri, call_seconds, workers)
+        connection._guard(keepalive)
+        return connection
+
+    def _guard(self, keepalive: tuple[int, int]) -> None:
+        try:
+            self._raw.registerCloseCallback(self._closed_by_libvirt, None)
+            self._raw.setKeepAlive(*keepalive)
+        except libvirt.libvirtError as error:
+            # The test driver inside this process knows neither; there is no wire to watch.
+            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                self.close()
+                raise translate(error) from error
+
+    def _closed_by_libvirt(self, _raw: object, reason: int, _opaque: object) -> None:
+        words = {0: "error", 1: "end of file", 2: "keepalive timed out", 3: "closed by us"}
+        self._break(errors.Unreachable("The connection to the host was lost.", detail=words.get(reason, str(reason))))
+        self.on_close(words.get(reason, str(reason)))
+
+    def _break(self, error: errors.HypervisorError) -> None:
+        self._broken = self._broken or error
+        self._closed.set()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it may be used; a connection never comes back, a new one is opened."""
+        return not self._closed.is_set()
+
+    def call(self, work: Callable[[libvirt.virConnect], T], *, seconds: float | None = None) -> T:
+        """Run ``work(raw connection)`` with a deadline.
+
+        Raises Silent when it ran out (the connection is then unusable) and any HypervisorError libvirt's error means.
+        """
+        future = self.submit(work)
+        try:
+            return future.result(seconds or self.call_seconds)
+        except FutureTimeout:
+            silent = errors.Silent(f"The host did not answer within {seconds or self.call_seconds:g} s.")
+            self._break(silent)
+            raise silent from None
+        except libvirt.libvirtError as error:
+            raise self._translated(error) from error
+
+    def submit(self, work: Callable[[libvirt.virConnect], T]) -> Future[T]:
+        """Start ``work`` without waiting; for calls that last as long as what they do (a migration)."""
+        if self._broken is not None:
+            raise type(self._broken)(str(self._broken), detail=self._broken.detail)
+        return self._workers.submit(work, self._raw)
+
+    def outcome(self, future: Future[T]) -> T:
+        """The result of a finished ``submit``, errors in our words."""
+        try:
+            return future.result()
+        except libvirt.libvirtError as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: libvirt.libvirtError) -> errors.HypervisorError:
+        ours = translate(error)
+        if isinstance(ours, errors.Unreachable):
+            self._break(ours)
+        return ours
+
+    def close(self) -> None:
+        """Close without waiting: a hung daemon must not hang the one who gives up on it."""
+        self._closed.set()
+        self._broken = self._broken or errors.Unreachable("The connection was closed.")
+        threading.Thread(target=self._close_quietly, name="libvirt-close", daemon=True).start()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _close_quietly(self) -> None:
+        try:
+            self._raw.unregisterCloseCallback()
+        except libvirt.libvirtError:
+            pass  # It was already closed, or never had one.
+        try:
+            self._raw.close()
+        except libvirt.libvirtError:
+            pass  # Nothing is left to close on a connection that broke.
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+_opening: dict[str, Future[Any]] = {}
+_opening_lock = threading.Lock()
+
+
+def _open_within(target: Target, seconds: float) -> libvirt.virConnect:
+    """virConnectOpenAuth on a thread of its own; one that hangs is waited for again, never joined by a second one."""
+    with _opening_lock:
+        pending = _opening.get(target.uri)
+        if pending is not None and not pending.done():
+            raise errors.Silent("The host took the connection and has not answered since.")
+        future: Future[Any] = Future()
+        _opening[target.uri] = future
+    threading.Thread(target=_open_into, args=(future, target), name="libvirt-open", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except FutureTimeout:
+        future.add_done_callback(_close_late)
+        raise errors.Silent(f"The host took the connection and did not answer within {seconds:g} s.") from None
+    except libvirt.libvirtError as error:
+        raise translate(error) from error
+    finally:
+        if future.done():
+            with _opening_lock:
+                _opening.pop(target.uri, None)
+
+
+def _open_into(future: Future[Any], target: Target) -> None:
+    try:
+        future.set_result(libvirt.openAuth(target.uri, [_CREDENTIALS, _answer, target], 0))
+    except BaseException as error:  # handed to the one who waits
+        future.set_exception(error)
+
+
+def _close_late(future: Future[Any]) -> None:
+    if future.exception() is None:
+        future.result().close()
+
+
+_CREDENTIALS = [libvirt.VIR_CRED_AUTHNAME, libvirt.VIR_CRED_PASSPHRASE]
+
+
+def _answer(credentials: list[list[Any]], target: Target) -> int:
+    """libvirt asks for SASL credentials; with none stored, -1 says so and the open fails as 'authentication'."""
+    for credential in credentials:
+        answer = target.username if credential[0] == libvirt.VIR_CRED_AUTHNAME else target.password
+        if not answer:
+            return -1
+        credential[4] = answer
+    return 0

@@ -1,0 +1,69 @@
+"""Every libvirt event, turned into 'look again at that object'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import libvirt
+
+from hosts.hypervisor.connection import Connection
+from hosts.hypervisor.records import Event
+
+Handler = Callable[[Event], None]
+
+_DOMAIN_EVENTS = {
+    name.removeprefix("VIR_DOMAIN_EVENT_ID_").lower(): getattr(libvirt, name)
+    for name in dir(libvirt)
+    if name.startswith("VIR_DOMAIN_EVENT_ID_")
+}
+# Each of these exists twice; the newer one carries a reason. The block threshold changes nothing a page shows.
+_SKIPPED = {"io_error", "block_job", "block_threshold", "last"}
+
+LIFECYCLE = ("defined", "undefined", "started", "suspended", "resumed", "stopped", "shutdown", "pmsuspended", "crashed")
+
+
+def subscribe(connection: Connection, handler: Handler) -> None:
+    """Register for every event this libvirt and this host's driver know. ``handler`` runs on the event-loop thread: be brief."""
+    connection.call(lambda raw: _subscribe(raw, handler))
+
+
+def _subscribe(raw: libvirt.virConnect, handler: Handler) -> None:
+    for name, number in _DOMAIN_EVENTS.items():
+        if name not in _SKIPPED:
+            _tolerating(lambda n=name, i=number: raw.domainEventRegisterAny(None, i, _domain_handler(n, handler), None))  # type: ignore[misc]
+    for prefix, register in (("pool", "storagePoolEventRegisterAny"), ("network", "networkEventRegisterAny")):
+        for number in (0, 1):
+            _tolerating(lambda p=prefix, r=register, i=number: getattr(raw, r)(None, i, _object_handler(p, handler), None))  # type: ignore[misc]
+
+
+def _tolerating(register: Callable[[], Any]) -> None:
+    """An older daemon or another driver does not know every event; reconciling on a timer covers what it cannot tell."""
+    try:
+        register()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in (
+            libvirt.VIR_ERR_NO_SUPPORT,
+            libvirt.VIR_ERR_INVALID_ARG,
+            libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+            libvirt.VIR_ERR_RPC,
+        ):
+            raise
+
+
+def _domain_handler(name: str, handler: Handler) -> Callable[..., None]:
+    def on_event(_raw: Any, domain: libvirt.virDomain, *rest: Any) -> None:
+        if name == "lifecycle":
+            kind = LIFECYCLE[rest[0]] if rest[0] < len(LIFECYCLE) else "lifecycle"
+            handler(Event(kind, domain.UUIDString(), domain.name(), (rest[1],)))
+            return
+        handler(Event(name, domain.UUIDString(), domain.name(), tuple(rest[:-1])))
+
+    return on_event
+
+
+def _object_handler(prefix: str, handler: Handler) -> Callable[..., None]:
+    def on_event(_raw: Any, thing: Any, *_rest: Any) -> None:
+        handler(Event(prefix, thing.UUIDString(), thing.name()))
+
+    return on_event

@@ -1,0 +1,170 @@
+"""What the hypervisor said, as plain frozen data. Sizes are bytes, times Unix seconds unless a name says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Everything needed to open a connection. Never printed: it may hold a password."""
+
+    uri: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What a host is. ``cells`` is a list of {id, memory, cpus, pages}."""
+
+    hostname: str
+    machine_uuid: str
+    libvirt_version: str
+    hypervisor_type: str
+    hypervisor_version: str
+    cpu_model: str
+    arch: str
+    cpus: int
+    sockets: int
+    cores: int
+    threads: int
+    mhz: int
+    memory: int
+    cells: list[dict[str, Any]]
+    capabilities: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRecord:
+    """One domain at one look. ``state`` and ``reason`` are words (see words.py); definitions hold no secrets."""
+
+    uuid: str
+    name: str
+    id: int
+    state: str
+    reason: str
+    persistent: bool
+    autostart: bool
+    managed_save: bool
+    live_definition: str
+    inactive_definition: str
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a hypervisor process exists for it."""
+        return self.id != -1
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRecord:
+    """One storage pool."""
+
+    uuid: str
+    name: str
+    type: str
+    active: bool
+    autostart: bool
+    persistent: bool
+    capacity: int
+    allocation: int
+    available: int
+    path: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRecord:
+    """One virtual network. ``leases`` are (mac, address, hostname)."""
+
+    uuid: str
+    name: str
+    active: bool
+    autostart: bool
+    persistent: bool
+    bridge: str
+    forward: str
+    addresses: list[str]
+    definition: str
+    leases: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestCounters:
+    """Raw counters of one running guest at ``at`` (monotonic seconds of this process); rates need two of them."""
+
+    uuid: str
+    at: float
+    cpu_ns: int
+    vcpus: int
+    memory: int
+    memory_used: int | None
+    read: int
+    write: int
+    received: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostCounters:
+    """Raw counters of the host itself; ``busy_ns`` and ``total_ns`` over all processors."""
+
+    at: float
+    busy_ns: int
+    total_ns: int
+    memory: int
+    memory_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address of a guest; ``source`` is agent, lease or arp."""
+
+    mac: str
+    address: str
+    prefix: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened: look again at that object. ``uuid`` is '' when the whole host is meant."""
+
+    kind: str
+    uuid: str = ""
+    name: str = ""
+    detail: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobFigures:
+    """A domain job as libvirt counts it; rates in bytes a second, times in milliseconds."""
+
+    type: str
+    operation: str = ""
+    elapsed_ms: int = 0
+    total: int = 0
+    processed: int = 0
+    remaining: int = 0
+    rate: int = 0
+    dirty_rate: int = 0
+    iteration: int = 0
+    downtime_ms: int | None = None
+    setup_ms: int | None = None
+    error: str = ""
+
+    @property
+    def percent(self) -> float | None:
+        """Done of what is known now; falls when the guest dirties memory again."""
+        if self.total <= 0:
+            return None
+        return max(0.0, min(100.0, 100.0 * (self.total - self.remaining) / self.total))
+
+    @property
+    def estimate_s(self) -> float | None:
+        """Seconds left at the net rate; None when the guest dirties faster than the link carries."""
+        net = self.rate - self.dirty_rate
+        if self.remaining == 0:
+            return 0.0
+        return self.remaining / net if self.rate > 0 and net > 0 else None

@@ -1,0 +1,24 @@
+"""The rows of the cluster: people, hosts and what they offer, and the record of every change."""
+
+from hosts.models.alarm import Alarm
+from hosts.models.audit import AuditEntry
+from hosts.models.host import Host, Lease
+from hosts.models.operation import Operation, OperationLog, OperationSignal
+from hosts.models.people import ApiToken, User
+from hosts.models.resources import Network, StoragePool
+from hosts.models.sample import Sample
+
+__all__ = [
+    "Alarm",
+    "ApiToken",
+    "AuditEntry",
+    "Host",
+    "Lease",
+    "Network",
+    "Operation",
+    "OperationLog",
+    "OperationSignal",
+    "Sample",
+    "StoragePool",
+    "User",
+]

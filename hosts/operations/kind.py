@@ -1,0 +1,109 @@
+"""What a kind of operation is. One small class each; :data:`registry` knows them by name.
+
+A kind *looks* in ``check`` (rows only, before anything is queued), *changes* in ``run`` (handed a Task with live connections) and,
+when the process that ran it died, *observes* in ``recover``; it never runs blindly again. ``virsh`` is the same change as a
+command a person could type.
+"""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hosts.models import Host, User
+
+if TYPE_CHECKING:
+    from hosts.operations.task import Task
+
+    StrOrPromise = Any
+
+registry: dict[str, Kind] = {}
+
+
+class Refused(Exception):
+    """Not now, not so, or not by this user; the message says why. Nothing was changed."""
+
+
+class InvalidArguments(Refused):
+    """An argument is wrong; ``field`` says which."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Cancelled(Exception):
+    """Raised by ``run`` when it stopped because it was asked to; the message says how things are now."""
+
+
+class Uncertain(Exception):
+    """Raised when it cannot be told how it ended; the message says what a person should look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is acted on: a host, or a guest (``uuid``) on a host. ``row`` is the model instance."""
+
+    host: Host | None
+    name: str
+    row: Any
+    uuid: uuid.UUID | None = None
+
+
+class Kind(ABC):
+    """Base of all kinds. A subclass with a ``name`` registers one instance of itself."""
+
+    name: ClassVar[str] = ""
+    label: ClassVar[Any] = ""
+    verb: ClassVar[str] = ""
+    role: ClassVar[User.Role] = User.Role.OPERATOR
+    exclusive: ClassVar[bool] = True
+    cancellable: ClassVar[bool] = False
+    #: long calls get a connection of their own: libvirtd serves five requests at a time for each
+    own_connection: ClassVar[bool] = False
+    #: signals that may be sent to it while it runs
+    signals: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.name:
+            from hosts import access
+
+            registry[cls.name] = cls()
+            access.register(cls.verb, cls.role)
+
+    def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as checked plain data; raises InvalidArguments. Without own arguments, none are taken."""
+        for name in arguments:
+            raise InvalidArguments(name, f"{self.name} takes no argument {name!r}.")
+        return {}
+
+    @abstractmethod
+    def subject(self, row: Any) -> Subject:
+        """The subject for a model instance."""
+
+    def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
+        """Look, by the rows, whether it makes sense now; raises Refused with the reason."""
+
+    @abstractmethod
+    def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
+        """The equivalent command; '' where there is none."""
+
+    @abstractmethod
+    def run(self, task: Task) -> dict[str, Any]:
+        """Do it. Returns the result; raises Cancelled, Uncertain, Refused or a HypervisorError."""
+
+    @abstractmethod
+    def recover(self, task: Task) -> dict[str, Any]:
+        """The process that ran it died: find out how it ended, following it when it still goes on."""
+
+
+def get(name: str) -> Kind:
+    """The kind of that name; raises Refused for an unknown one."""
+    try:
+        return registry[name]
+    except KeyError:
+        raise Refused(f"There is no operation called {name[:40]!r}.") from None

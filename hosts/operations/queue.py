@@ -1,0 +1,230 @@
+"""Asking for operations, and what is asked of them while they wait or run. No libvirt here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from hosts import access, audit, notify
+from hosts.audit import Actor
+from hosts.models import Operation, OperationSignal
+from hosts.operations.kind import InvalidArguments, Kind, Refused, Subject, get
+
+BULK = "bulk"
+
+
+def enqueue(kind_name: str, row: Any, arguments: Mapping[str, Any], actor: Actor) -> Operation:
+    """Ask for one change. Raises access.Denied or Refused (audited); otherwise the queued operation."""
+    kind = get(kind_name)
+    subject = kind.subject(row)
+    try:
+        operation = _create(kind, subject, arguments, actor)
+    except (access.Denied, Refused) as error:
+        audit.record(actor, kind.verb, subject.name, subject_uuid=subject.uuid, result="refused", reason=str(error))
+        raise
+    audit.record(
+        actor, kind.verb, subject.name, subject_uuid=subject.uuid, result="queued", operation=str(operation.id)
+    )
+    return operation
+
+
+def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, Any], actor: Actor) -> Operation:
+    """Ask for the same change to many: a parent, and a child with a result of its own for each."""
+    kind = get(kind_name)
+    access.require(_user(actor), kind.verb)
+    cleaned = kind.clean(arguments)
+    rows = list(rows)
+    if not rows:
+        raise Refused(_("Nothing is selected."))
+    parent = Operation.objects.create(
+        kind=BULK,
+        state=Operation.State.RUNNING,
+        subject_name=kind.name,
+        arguments={"kind": kind.name, "arguments": cleaned},
+        started_at=timezone.now(),
+        progress={"total": len(rows), "done": 0, "percent": 0},
+        **_asker(actor),
+    )
+    for row in rows:
+        _child(kind, kind.subject(row), cleaned, actor, parent)
+    audit.record(actor, kind.verb, f"{len(rows)}", result="queued", operation=str(parent.id), bulk=True)
+    settle_parent(parent.pk)
+    notify.changed("operations", "operations-wake", f"operation:{parent.id}")
+    return parent
+
+
+def _child(kind: Kind, subject: Subject, arguments: dict[str, Any], actor: Actor, parent: Operation) -> None:
+    try:
+        _create(kind, subject, arguments, actor, parent)
+    except (Refused, access.Denied) as error:
+        Operation.objects.create(
+            **_columns(kind, subject, arguments, actor),
+            parent=parent,
+            state=Operation.State.REFUSED,
+            finished_at=timezone.now(),
+            error={"type": "Refused", "message": str(error)},
+        )
+
+
+def _create(
+    kind: Kind, subject: Subject, arguments: Mapping[str, Any], actor: Actor, parent: Operation | None = None
+) -> Operation:
+    access.require(_user(actor), kind.verb, subject.row)
+    cleaned = kind.clean(arguments)
+    kind.check(subject, cleaned)
+    _refuse_if_busy(kind, subject)
+    try:
+        with transaction.atomic():
+            operation = Operation.objects.create(**_columns(kind, subject, cleaned, actor), parent=parent)
+    except IntegrityError:
+        _refuse_if_busy(kind, subject)
+        raise
+    notify.changed("operations", "operations-wake", f"operation:{operation.id}", *topics_of(operation))
+    return operation
+
+
+def _columns(kind: Kind, subject: Subject, arguments: dict[str, Any], actor: Actor) -> dict[str, Any]:
+    return {
+        "kind": kind.name,
+        "host": subject.host,
+        "host_name": subject.host.name if subject.host else "",
+        "subject_uuid": subject.uuid,
+        "subject_name": subject.name,
+        "exclusive": kind.exclusive and subject.uuid is not None,
+        "arguments": arguments,
+        "virsh": kind.virsh(subject, arguments),
+        **_asker(actor),
+    }
+
+
+def _asker(actor: Actor) -> dict[str, Any]:
+    return {"actor": actor.user, "actor_name": actor.label, "address": actor.address}
+
+
+def _user(actor: Actor) -> access.AnyUser:
+    from django.contrib.auth.models import AnonymousUser
+
+    return actor.user or AnonymousUser()
+
+
+def _refuse_if_busy(kind: Kind, subject: Subject) -> None:
+    if not kind.exclusive or subject.uuid is None:
+        return
+    busy = Operation.objects.filter(
+        subject_uuid=subject.uuid, exclusive=True, state__in=Operation.ACTIVE
+    ).first()
+    if busy is not None:
+        raise Refused(
+            _("%(name)s is busy: %(actor)s asked for “%(kind)s” at %(time)s UTC and it has not ended.")
+            % {
+                "name": subject.name,
+                "actor": busy.actor_name,
+                "kind": busy.kind,
+                "time": busy.created_at.strftime("%H:%M:%S"),
+            }
+        )
+
+
+def topics_of(operation: Operation) -> list[str]:
+    """The topics, besides its own, under which an operation is shown."""
+    topics = []
+    if operation.subject_uuid:
+        topics.append(f"vm:{operation.subject_uuid}")
+    if operation.host_id:
+        topics.append(f"host:{operation.host_id}")
+    if operation.parent_id:
+        topics.append(f"operation:{operation.parent_id}")
+    return topics
+
+
+def may_cancel(user: access.AnyUser, operation: Operation) -> bool:
+    """Whether the user may cancel it: whoever may ask for that kind may also stop it."""
+    kind_name = operation.arguments.get("kind", "") if operation.kind == BULK else operation.kind
+    try:
+        kind = get(kind_name)
+    except Refused:
+        return False
+    return access.may(user, kind.verb)
+
+
+def cancel(operation: Operation, actor: Actor) -> None:
+    """Cancel a waiting operation, or ask a running one to stop. Raises Denied, or Refused when it cannot be stopped."""
+    if not may_cancel(_user(actor), operation):
+        raise access.Denied(_("You do not have the right to cancel this."))
+    audit.record(actor, "operation.cancel", operation, subject_uuid=operation.subject_uuid, operation=str(operation.id))
+    if operation.kind == BULK:
+        _cancel_children(operation, actor)
+        return
+    if _cancel_queued(operation.pk, actor):
+        return
+    operation.refresh_from_db()
+    if operation.state != Operation.State.RUNNING:
+        raise Refused(_("It has already ended."))
+    if not get(operation.kind).cancellable:
+        raise Refused(_("This cannot be stopped once it runs."))
+    signal(operation, "cancel", {}, actor)
+
+
+def _cancel_queued(pk: Any, actor: Actor) -> bool:
+    waiting = Operation.objects.filter(pk=pk, state=Operation.State.QUEUED)
+    done = waiting.update(
+        state=Operation.State.CANCELLED,
+        finished_at=timezone.now(),
+        error={"type": "Cancelled", "message": f"Cancelled by {actor.label} before it began."},
+    )
+    if done:
+        ended(Operation.objects.get(pk=pk))
+    return bool(done)
+
+
+def _cancel_children(parent: Operation, actor: Actor) -> None:
+    for child in parent.children.filter(state__in=Operation.ACTIVE):
+        if not _cancel_queued(child.pk, actor) and get(child.kind).cancellable:
+            signal(child, "cancel", {}, actor)
+
+
+def signal(operation: Operation, name: str, arguments: dict[str, Any], actor: Actor) -> OperationSignal:
+    """Leave a signal for a running operation. Raises Refused when its kind does not know the signal."""
+    if name != "cancel" and name not in get(operation.kind).signals:
+        raise InvalidArguments("signal", f"{operation.kind} does not take the signal {name[:20]!r}.")
+    row = OperationSignal.objects.create(
+        operation=operation, name=name, arguments=arguments, actor_name=actor.label
+    )
+    notify.changed("operations-wake", f"operation:{operation.pk}")
+    return row
+
+
+def ended(operation: Operation) -> None:
+    """Tell everybody, and the parent, that it ended."""
+    notify.changed("operations", "operations-wake", f"operation:{operation.id}", *topics_of(operation))
+    if operation.parent_id:
+        settle_parent(operation.parent_id)
+
+
+def settle_parent(pk: Any) -> None:
+    """Count the children that ended; end the parent with the last of them."""
+    parent = Operation.objects.get(pk=pk)
+    states = list(parent.children.values_list("state", flat=True))
+    done = sum(state not in Operation.ACTIVE for state in states)
+    counts = {state: states.count(state) for state in sorted(set(states))}
+    total = max(len(states), int(parent.progress.get("total", 0)))
+    update: dict[str, Any] = {
+        "progress": {"total": total, "done": done, "percent": 100 * done / total, "counts": counts}
+    }
+    if done == total:
+        update |= {"state": _state_of_all(set(states)), "finished_at": timezone.now(), "result": counts}
+    Operation.objects.filter(pk=pk, state=Operation.State.RUNNING).update(**update)
+    notify.changed("operations", f"operation:{pk}")
+
+
+def _state_of_all(states: set[str]) -> str:
+    """The parent is as good as the worst of its children."""
+    State = Operation.State
+    for state in (State.UNKNOWN, State.FAILED, State.REFUSED, State.CANCELLED):
+        if state in states:
+            return state
+    return State.SUCCEEDED

@@ -1,0 +1,23 @@
+"""uvicorn as we run it."""
+
+from __future__ import annotations
+
+import uvicorn
+
+
+def serve(host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM. Compression on websockets would cost ten times the throughput of consoles."""
+    uvicorn.run(
+        "kvmdash.asgi:application",
+        host=host,
+        port=port,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets",
+        ws_per_message_deflate=False,
+        ws_max_size=4 * 1024 * 1024,
+        proxy_headers=False,
+        timeout_graceful_shutdown=3,
+    )

@@ -1,0 +1,131 @@
+"""What stands around every page: tree, alarms, drawer, counts. Pages include it, pushes render it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch
+from django.urls import reverse
+
+from hosts import access, alarms, fragments
+from hosts.models import Alarm, Host, Operation, User
+from hosts.operations import presenter
+from vms.models import VirtualMachine
+
+DRAWER_ROWS = 12
+
+
+def tree(user: User) -> list[dict[str, Any]]:
+    """Hosts with their guests, as plain data."""
+    columns = ("uuid", "name", "power_state", "host_id")
+    vms = access.visible_to(user, VirtualMachine.objects.filter(absent_since=None)).only(*columns).order_by("name")
+    hosts = access.visible_to(user, Host.objects.all()).only("id", "name", "state", "enabled")
+    return [tree_host(host) for host in hosts.prefetch_related(Prefetch("vms", queryset=vms))]
+
+
+def tree_host(host: Host) -> dict[str, Any]:
+    """One host of the tree."""
+    guests = [tree_vm(vm) for vm in host.vms.all()]
+    return {"id": host.pk, "name": host.name, "state": host.state, "url": host.get_absolute_url(), "vms": guests}
+
+
+def tree_vm(vm: VirtualMachine) -> dict[str, Any]:
+    """One guest of the tree."""
+    return {"uuid": str(vm.uuid), "name": vm.name, "power_state": vm.power_state, "url": vm.get_absolute_url()}
+
+
+def open_alarms(user: User) -> list[dict[str, Any]]:
+    """Alarms that are not over, the worst first."""
+    rows = access.visible_to(user, Alarm.objects.filter(cleared_at=None)).select_related("host")
+    ordered = sorted(rows, key=lambda alarm: (alarm.level != Alarm.Level.CRITICAL, alarm.since))
+    return [
+        {
+            "id": alarm.pk,
+            "level": alarm.level,
+            "text": alarms.sentence(alarm),
+            "since": alarm.since,
+            "url": _alarm_url(alarm),
+        }
+        for alarm in ordered
+    ]
+
+
+def _alarm_url(alarm: Alarm) -> str:
+    if alarm.subject_uuid:
+        return reverse("vms:detail", args=[alarm.subject_uuid])
+    return alarm.host.get_absolute_url() if alarm.host else ""
+
+
+def drawer(user: User) -> list[dict[str, Any]]:
+    """The operations drawer: what runs, then what ended last."""
+    rows = access.visible_to(user, Operation.objects.filter(parent=None)).select_related("host", "actor")
+    active = list(rows.filter(state__in=Operation.ACTIVE)[:DRAWER_ROWS])
+    ended = list(rows.exclude(state__in=Operation.ACTIVE).order_by("-finished_at")[: DRAWER_ROWS - len(active)])
+    return [presenter.present(operation, user) for operation in active + ended]
+
+
+def running_count(user: User) -> int:
+    """How many operations wait or run."""
+    return access.visible_to(user, Operation.objects.filter(parent=None, state__in=Operation.ACTIVE)).count()
+
+
+def shell_of(user: User) -> dict[str, Any]:
+    """The whole of it."""
+    may = access.rights_of(user)
+    operations = drawer(user)
+    return {
+        "hosts": tree(user),
+        "alarms": open_alarms(user),
+        "operations": operations,
+        "running": running_count(user),
+        "may": {**may, "administer": may["people_manage"]},
+    }
+
+
+def register() -> None:
+    """The shell's live pieces."""
+    topics: dict[str, tuple[str, list[str], str]] = {
+        "drawer": ("shell/_drawer.html", ["operations", "operations-progress"], "operation.view"),
+        "operations-badge": ("shell/_operations_badge.html", ["operations"], "operation.view"),
+        "alarms": ("shell/_alarms.html", ["alarms"], "alarm.view"),
+        "alarms-badge": ("shell/_alarms_badge.html", ["alarms"], "alarm.view"),
+    }
+    parts = {
+        "drawer": lambda user: {"operations": drawer(user)},
+        "operations-badge": lambda user: {"running": running_count(user)},
+        "alarms": lambda user: {"alarms": open_alarms(user)},
+        "alarms-badge": lambda user: {"alarms": open_alarms(user)},
+    }
+    for name, (template, watched, verb) in topics.items():
+        fragments.register(
+            fragments.Fragment(
+                name,
+                template,
+                verb,
+                lambda _id, watched=watched: watched,  # type: ignore[misc]
+                lambda _id, user, part=parts[name]: {"shell": part(user)},  # type: ignore[misc]
+            )
+        )
+    fragments.register(
+        fragments.Fragment("tree-vm", "shell/_tree_vm.html", "vm.view", lambda i: [f"vm:{i}"], _tree_vm_context)
+    )
+    fragments.register(
+        fragments.Fragment(
+            "tree-host", "shell/_tree_host.html", "host.view", lambda i: [f"host:{i}", "vms"], _tree_host_context
+        )
+    )
+    fragments.register(
+        fragments.Fragment(
+            "tree", "shell/_tree.html", "host.view", lambda _id: ["hosts", "vms"], lambda _i, user: {"shell": {"hosts": tree(user)}}
+        )
+    )
+
+
+def _tree_vm_context(identifier: str, user: User) -> fragments.Context:
+    vm = access.visible_to(user, VirtualMachine.objects.filter(uuid=identifier, absent_since=None)).first()
+    return {"vm": tree_vm(vm)} if vm is not None else None
+
+
+def _tree_host_context(identifier: str, user: User) -> fragments.Context:
+    host = access.visible_to(user, Host.objects.filter(pk=identifier)).first()
+    return {"host": tree_host(host)} if host is not None else None

@@ -1,0 +1,25 @@
+"""All addresses. Everything asks for a login unless kvmdash.middleware names it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from django.views.i18n import set_language
+
+from hosts import urls as hosts_urls
+
+
+def healthz(_request: HttpRequest) -> HttpResponse:
+    """For load balancers: this process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("i18n/language/", set_language, name="set_language"),
+    path("account/", include("allauth.urls")),
+    path("hosts/", include((hosts_urls.hosts_patterns, "hosts"))),
+    path("operations/", include((hosts_urls.operations_patterns, "operations"))),
+    path("administration/", include((hosts_urls.administration_patterns, "administration"))),
+    path("vms/", include("vms.urls", namespace="vms")),
+]

@@ -1,0 +1,11 @@
+"""What the lab raises."""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """Something a person can act on; the message is one plain sentence."""
+
+
+class Unsupported(LabError):
+    """The machine's kernel or tools cannot do this."""

@@ -1,0 +1,42 @@
+// Dialogs: <button data-dialog="/url/"> reads a fragment into the page's dialog; a form in it is sent with htmx into
+// #dialog-body (422 shows it again with its errors) and the view closes the dialog with HX-Trigger: dialog-close.
+
+import { delegate, find, findAll } from "./dom.js";
+
+const body = () => find("#dialog-body");
+
+async function open(address) {
+  findAll("[popover]:popover-open").forEach((menu) => menu.hidePopover());
+  await window.htmx.ajax("GET", address, { target: "#dialog-body", swap: "innerHTML" });
+}
+
+function showWhenFilled({ detail }) {
+  if (detail.target !== body() || !body().children.length) return;
+  const dialog = find("#dialog");
+  const title = find("h1, h2", body());
+  if (title && !title.id) title.id = "dialog-title";
+  if (!dialog.open) dialog.showModal();
+  find("[autofocus], .is-invalid, input:not([type=hidden]), select, textarea", body())?.focus();
+}
+
+function close(dialog) {
+  dialog.close();
+}
+
+// A click on the veil closes what can be read again; a half filled form is not thrown away by a slip of the hand.
+function closeByVeil(event) {
+  const dialog = event.target;
+  if (dialog instanceof HTMLDialogElement && dialog.open && !find("form", dialog)) close(dialog);
+}
+
+export function start() {
+  delegate("click", "[data-dialog]", (event, opener) => {
+    event.preventDefault();
+    open(opener.dataset.dialog);
+  });
+  delegate("click", "[data-close-dialog]", (_event, button) => close(button.closest("dialog")));
+  document.addEventListener("click", closeByVeil);
+  document.addEventListener("htmx:afterSwap", showWhenFilled);
+  document.addEventListener("dialog-close", () => close(find("#dialog")));
+  find("#dialog")?.addEventListener("close", () => body().replaceChildren());
+}

@@ -1,0 +1,5 @@
+"""The guests' live pieces."""
+
+
+def register() -> None:
+    """Make them known."""

@@ -1,0 +1,19 @@
+"""What can be done to a guest: one file per kind."""
+
+
+def load_kinds() -> None:
+    """Import the modules whose kinds register themselves."""
+    from vms.operations import (  # noqa: F401
+        autostart,
+        destroy,
+        managed_save,
+        managed_save_remove,
+        metadata,
+        migrate,
+        reboot,
+        reset,
+        resume,
+        shutdown,
+        start,
+        suspend,
+    )

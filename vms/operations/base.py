@@ -1,0 +1,95 @@
+"""What all kinds that act on a guest have in common."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from hosts.models import User
+from hosts.operations.kind import Kind, Refused, Subject, Uncertain
+from hosts.operations.task import Task
+from vms.models import VirtualMachine
+
+PowerState = VirtualMachine.PowerState
+
+
+class GuestKind(Kind):
+    """A kind that acts on a guest where it is now. ``needs`` names the power states in which it makes sense."""
+
+    role = User.Role.OPERATOR
+    needs: tuple[str, ...] = ()
+
+    def subject(self, row: VirtualMachine) -> Subject:
+        return Subject(host=row.host, name=row.name, row=row, uuid=row.uuid)
+
+    def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
+        vm: VirtualMachine = subject.row
+        if vm.absent_since is not None or vm.host is None:
+            raise Refused(_("%(name)s is on no host we can see.") % {"name": vm.name})
+        if not vm.host.enabled:
+            raise Refused(_("Host %(host)s is disabled.") % {"host": vm.host.name})
+        if not vm.host.is_connected:
+            raise Refused(
+                _("Host %(host)s cannot be reached, so nothing can be asked of it: %(why)s")
+                % {"host": vm.host.name, "why": vm.host.state_text or vm.host.get_state_display()}
+            )
+        if self.needs and vm.power_state not in self.needs:
+            raise Refused(
+                _("%(name)s is %(state)s; this needs it to be %(needs)s.")
+                % {"name": vm.name, "state": vm.get_power_state_display(), "needs": self._needs_words()}
+            )
+
+    def _needs_words(self) -> str:
+        return _(" or ").join(str(PowerState(state).label) for state in self.needs)
+
+    def guest(self, task: Task) -> Any:
+        """The live handle (hosts.hypervisor.guest.Guest); imported late, so that pages never load libvirt."""
+        from hosts.hypervisor.guest import Guest
+
+        return Guest(task.connection, task.uuid)
+
+    def require_state(self, task: Task, states: Iterable[str]) -> None:
+        """Look again, at the guest itself, right before changing it."""
+        state, _reason = self.guest(task).state()
+        if state not in states:
+            raise Refused(
+                _("%(name)s is %(state)s by now; nothing was done.")
+                % {"name": task.operation.subject_name, "state": str(PowerState(state).label)}
+            )
+
+
+def virsh(command: str, subject: Subject, *more: str) -> str:
+    """A virsh command line about the subject, quoted for a shell."""
+    return shlex.join(["virsh", command, subject.name, *more])
+
+
+class StateKind(GuestKind):
+    """A kind whose success shows in the guest's power state, so that recovering is looking."""
+
+    #: states that mean it worked
+    becomes: tuple[str, ...] = ()
+
+    def change(self, task: Task) -> None:
+        """Ask libvirt."""
+        raise NotImplementedError
+
+    def run(self, task: Task) -> dict[str, Any]:
+        if self.needs:
+            self.require_state(task, self.needs)
+        self.change(task)
+        state, reason = self.guest(task).state()
+        task.log(f"{task.operation.subject_name} is {state} ({reason}).")
+        return {"state": state, "reason": reason}
+
+    def recover(self, task: Task) -> dict[str, Any]:
+        state, reason = self.guest(task).state()
+        if state in self.becomes:
+            task.log(f"Found {state} ({reason}) after an interruption.")
+            return {"state": state, "reason": reason, "recovered": True}
+        raise Uncertain(
+            _("kvmdash was interrupted while doing this; the guest is %(state)s now. Ask again if that is not wanted.")
+            % {"state": state}
+        )

@@ -1,0 +1,78 @@
+"""Save the guest's memory to its host's disk and stop it; the next start goes on from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from hosts.hypervisor.errors import HypervisorError
+from hosts.operations.kind import Cancelled, Refused, Subject, Uncertain
+from hosts.operations.task import Task
+from vms.operations.base import GuestKind, PowerState, virsh
+
+
+class ManagedSave(GuestKind):
+    """virDomainManagedSave, followed and abortable."""
+
+    name = "managed-save"
+    label = _("Save")
+    verb = "vm.managed_save"
+    needs = (PowerState.RUNNING, PowerState.PAUSED)
+    cancellable = True
+    own_connection = True
+
+    def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
+        super().check(subject, arguments)
+        if not subject.row.persistent:
+            raise Refused(_("A transient guest cannot be saved: its host forgets it when it stops."))
+
+    def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
+        return virsh("managedsave", subject)
+
+    def run(self, task: Task) -> dict[str, Any]:
+        self.require_state(task, self.needs)
+        guest = self.guest(task)
+        future = task.connection.submit(lambda raw: raw.lookupByUUIDString(task.uuid).managedSave(0))
+        cancelled = False
+        while not future.done():
+            if task.cancel_requested() and not cancelled:
+                cancelled = self._abort(task, guest)
+            self._show(task, guest)
+            task.wait(0.3)
+        try:
+            task.connection.outcome(future)
+        except HypervisorError:
+            if cancelled:
+                raise Cancelled(_("Saving was stopped; the guest runs on.")) from None
+            raise
+        return {"saved": True}
+
+    def _abort(self, task: Task, guest: Any) -> bool:
+        try:
+            guest.abort_job()
+        except HypervisorError as error:
+            task.log(f"Stopping was not possible: {error}", "warning")
+            return False
+        task.log("Asked libvirt to stop saving.")
+        return True
+
+    def _show(self, task: Task, guest: Any) -> None:
+        try:
+            job = guest.job()
+        except HypervisorError:
+            return  # Between the end of the job and the end of the call there is none.
+        if job.type != "none":
+            task.progress(percent=job.percent, remaining=job.remaining, total=job.total, rate=job.rate)
+
+    def recover(self, task: Task) -> dict[str, Any]:
+        guest = self.guest(task)
+        while guest.job().operation == "save" and guest.job().type not in ("none", "completed"):
+            self._show(task, guest)
+            task.wait(0.5)
+        state, _reason = guest.state()
+        if state == PowerState.SHUTOFF and guest.has_managed_save():
+            return {"saved": True, "recovered": True}
+        raise Uncertain(
+            _("kvmdash was interrupted while the guest was being saved; it is %(state)s now.") % {"state": state}
+        )

@@ -1,0 +1,27 @@
+"""Boot the guest, or restore its saved memory when it has one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from hosts.operations.kind import Subject
+from hosts.operations.task import Task
+from vms.operations.base import PowerState, StateKind, virsh
+
+
+class Start(StateKind):
+    """Boot the guest, or restore its saved memory when it has one."""
+
+    name = "start"
+    label = _("Start")
+    verb = "vm.start"
+    needs = (PowerState.SHUTOFF, PowerState.CRASHED)
+    becomes = (PowerState.RUNNING, PowerState.PAUSED)
+
+    def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
+        return virsh("start", subject)
+
+    def change(self, task: Task) -> None:
+        self.guest(task).start()

@@ -1,0 +1,6 @@
+"""Addresses of guests."""
+
+from django.urls import URLPattern
+
+app_name = "vms"
+urlpatterns: list[URLPattern] = []
