@@ -32,7 +32,7 @@ from hosts.hypervisor.storage import read_pools
 from hosts.models import Host, Lease
 from hosts.secrets import SecretUnreadable
 from hosts.supervisor_sinks import sinks
-from hosts.targets import target_of
+from hosts.targets import configuration_of, target_of
 from hosts.work import database_work
 
 log = structlog.get_logger(__name__)
@@ -346,7 +346,7 @@ class Supervisor:
         for _key, watcher in self._watchers.values():
             watcher.stop()
         with database_work():
-            Lease.give_back(Lease.Role.INVENTORY, self.owner)
+            leases.leave(Lease.Role.INVENTORY, self.owner)
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message["type"] == "look":
@@ -385,12 +385,3 @@ class Supervisor:
         if time.monotonic() - self._pruned_at > 3600:
             self._pruned_at = time.monotonic()
             figures.prune()
-
-
-def configuration_of(host: Host) -> str:
-    """What, when it changes, needs a new connection."""
-    parts = (
-        host.uri, host.sasl_username, host.sasl_password.token, host.tls_ca, host.tls_certificate,
-        host.tls_key.token, host.ssh_key.token, host.ssh_host_key,
-    )  # fmt: skip
-    return "\n".join(parts)

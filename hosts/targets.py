@@ -28,7 +28,9 @@ def target_of(host: Host) -> Target:
 
 
 def peer_uri_of(host: Host) -> str:
-    """How other hosts reach this one's libvirtd: the URI without what is on this machine only."""
+    """How other hosts reach this one's libvirtd: as stored, else the URI without what is on this machine only."""
+    if host.peer_uri:
+        return str(parse(host.peer_uri, allow_test=settings.TEST_URI_ALLOWED))
     uri = parse(host.uri, allow_test=settings.TEST_URI_ALLOWED)
     return str(LibvirtUri(uri.driver, uri.transport, uri.username, uri.host, uri.port, uri.path))
 
@@ -98,3 +100,11 @@ def _with_ssh(host: Host, uri: LibvirtUri, folder: Path) -> LibvirtUri:
     # libvirt runs the program that ``command`` names with ssh's arguments; ours puts the configuration in front.
     script = _write(folder / "ssh", f'#!/bin/sh\nexec ssh -F {shlex.quote(str(config))} "$@"\n', 0o700)
     return uri.with_parameters(command=str(script), no_tty="1")
+
+def configuration_of(host: Host) -> str:
+    """What, when it changes, needs a new connection."""
+    parts = (
+        host.uri, host.sasl_username, host.sasl_password.token, host.tls_ca, host.tls_certificate,
+        host.tls_key.token, host.ssh_key.token, host.ssh_host_key,
+    )  # fmt: skip
+    return "\n".join(parts)

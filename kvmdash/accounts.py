@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from hosts import audit, notify
 from hosts.audit import Actor
 from hosts.models import User
-from kvmdash.middleware import client_address
+from hosts.requests import client_address
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]

@@ -19,7 +19,9 @@ NODE_MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "static" / "vendor"
 
 TEXT_SUFFIXES = frozenset({".css", ".js", ".svg"})
-SOURCE_MAP = re.compile(rb"(?m)^[ \t]*(?://[#@][ \t]*sourceMappingURL=.*|/\*[#@][ \t]*sourceMappingURL=.*?\*/)[ \t]*\n?")
+SOURCE_MAP = re.compile(
+    rb"(?m)^[ \t]*(?://[#@][ \t]*sourceMappingURL=.*|/\*[#@][ \t]*sourceMappingURL=.*?\*/)[ \t]*\n?"
+)
 
 SCANNED = (("templates", "*.html"), ("static/js", "*.js"), ("kvmdash", "*.py"), ("hosts", "*.py"), ("vms", "*.py"))
 ICON_USES = re.compile(

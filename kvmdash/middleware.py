@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import secrets
 import time
 from collections.abc import Callable
 
 import structlog
-from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_cache_control
@@ -20,18 +18,6 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 #: what strangers may open: logging in, and the API, which answers 401 by itself
 OPEN_PREFIXES = ("/account/login/", "/account/2fa/authenticate/", "/api/", "/i18n/", "/static/", "/healthz")
-
-
-def client_address(request: HttpRequest) -> str | None:
-    """The peer's address, or the one a trusted proxy names."""
-    peer = request.META.get("REMOTE_ADDR") or None
-    forwarded = request.headers.get("x-forwarded-for", "")
-    if forwarded and peer in settings.TRUSTED_PROXIES:
-        peer = forwarded.rpartition(",")[2].strip()
-    try:
-        return str(ipaddress.ip_address(peer)) if peer else None
-    except ValueError:
-        return None
 
 
 class RequestContextMiddleware:

@@ -9,7 +9,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 MODULE_FOLDERS = ("js/*.js", "vendor/*.js")
 
 
-class StaticStorage(CompressedManifestStaticFilesStorage):
+class StaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Whitenoise's manifest storage which also hashes the imports between our ES modules.
 
     Without that a browser could load a new ``live.js`` together with an old ``morph.js`` from its cache. Django offers

@@ -131,7 +131,10 @@ def parser() -> argparse.ArgumentParser:
     for name, (text, action) in HOST_COMMANDS.items():
         command(name, text, action, host=True)
     command("throttle", "limit a host's link, e.g. 50mbit", throttle, host=True).add_argument("rate", metavar="RATE")
-    for name, text, action in (("virsh", "run virsh inside a host", virsh), ("exec", "run a program inside a host", execute)):
+    for name, text, action in (
+        ("virsh", "run virsh inside a host", virsh),
+        ("exec", "run a program inside a host", execute),
+    ):
         command(name, text, action, host=True).add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
     return main_parser
 
@@ -149,7 +152,7 @@ def main() -> int:
         if os.geteuid() != 0:
             raise LabError("the lab needs root: it makes namespaces and network devices")
         action: Action = arguments.action
-        return action(Lab(getattr(arguments, "name")), arguments)
+        return action(Lab(arguments.name), arguments)
     except Unsupported as error:
         say(f"lab: {error}")
         return 3

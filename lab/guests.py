@@ -12,6 +12,16 @@ from lab.image import Image
 
 SPACE = uuid.UUID("6d7f1b0e-5d0c-4a58-9d3c-0d6d7c1f5a21")
 NBD_PORT = 10809
+COMMAND_LINE = (
+    "console=ttyS0",
+    "console=tty1",
+    "quiet",
+    "mitigations=off",
+    "nokaslr",
+    # On a busy machine an emulated timer is late now and then, and the kernel's test of it would end in a panic.
+    "no_timer_check",
+    "panic=5",
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def domain_xml(plan: Plan, lab: str, image: Image, shared: Path, nbd_address: st
     child(system, "type", "hvm", arch="x86_64", machine=plan.machine)
     child(system, "kernel", str(image.kernel))
     child(system, "initrd", str(image.initrd))
-    child(system, "cmdline", f"console=ttyS0 console=tty1 quiet mitigations=off guest={plan.name}")
+    child(system, "cmdline", " ".join([*COMMAND_LINE, f"guest={plan.name}"]))
     features = child(domain, "features")
     child(features, "acpi")
     child(features, "apic")

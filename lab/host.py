@@ -228,7 +228,9 @@ class Host:
         config = self.directory / "boot.json"
         config.write_text(json.dumps(self.boot_config(made), indent=1))
         program = [sys.executable, "-I", str(Path(__file__).with_name("boot.py")), str(config)]
-        done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True)
+        done = subprocess.run(
+            program, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True
+        )
         if done.returncode != 0 or not done.stdout.strip():
             raise LabError(f"{self.name} did not boot: {done.stderr.strip()[-1000:]}")
         Process.of(int(done.stdout)).write(self.pid_file)
@@ -269,7 +271,9 @@ class Host:
                 return False
             if not first.child("libvirtd"):
                 raise LabError(f"libvirtd of {self.name} ended at once: {self.last_words('libvirtd.out')}")
-            return (run / "libvirt/libvirt-sock").exists() and attempt(self.inside(["virsh", "-c", "qemu:///system", "uri"]), timeout=10).returncode == 0
+            return (run / "libvirt/libvirt-sock").exists() and attempt(
+                self.inside(["virsh", "-c", "qemu:///system", "uri"]), timeout=10
+            ).returncode == 0
 
         wait_until(answers, f"libvirtd of {self.name} answers", seconds)
 

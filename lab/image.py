@@ -16,7 +16,17 @@ from lab.install import KERNEL, unpacked_directory
 from lab.names import cache_directory
 
 FILES = Path(__file__).parent / "guest"
-DRIVERS = ("virtio_pci", "virtio_net", "virtio_blk", "virtio_console", "virtio_balloon", "virtio-rng", "evdev", "button")
+DRIVERS = (
+    "virtio_pci",
+    "virtio_net",
+    "virtio_blk",
+    "virtio_console",
+    "virtio_balloon",
+    "virtio-rng",
+    "evdev",
+    "button",
+)
+SYSTEM = ("init", "poweroff", "reboot", "halt")
 SCRIPTS = {
     "rcS": "etc/rcS",
     "udhcpc.script": "etc/udhcpc.script",
@@ -132,16 +142,15 @@ def compile_dirtier() -> bytes:
 def build_initrd() -> bytes:
     """Put the archive together. It stays uncompressed: unpacking would cost an emulated guest seconds."""
     archive = Archive()
-    for folder in ("dev", "proc", "sys", "run", "tmp", "root", "bin", "sbin", "lib/modules", "etc/acpi/PWRF"):
-        for depth in range(1, folder.count("/") + 2):
-            archive.folder("/".join(folder.split("/")[:depth]))
+    for folder in ("proc", "sys", "run", "tmp", "root"):
+        archive.folder(folder)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     busybox = unpacked_directory() / "busybox-static" / "bin" / "busybox"
     archive.file("bin/busybox", busybox.read_bytes(), 0o755)
     own = {Path(name).name for name in SCRIPTS.values()}
     for applet in run([busybox, "--list"]).split():
         if applet not in own and applet != "busybox":
-            archive.link(f"{'sbin' if applet in ('init', 'poweroff', 'reboot', 'halt') else 'bin'}/{applet}", "/bin/busybox")
+            archive.link(f"{'sbin' if applet in SYSTEM else 'bin'}/{applet}", "/bin/busybox")
     archive.link("init", "/bin/busybox")
     drivers = driver_files()
     for driver in drivers:

@@ -75,8 +75,7 @@ def download(name: str) -> None:
     try:
         package = kernel_package() if name == KERNEL else name
         say(f"lab: downloading {package}")
-        script = ["env", "-C", partial / "package", "apt-get", "-qq", "download", package]
-        run(script, timeout=600)
+        run(["env", "-C", partial / "package", "apt-get", "-qq", "download", package], timeout=600)
         for file in (partial / "package").glob("*.deb"):
             run(["dpkg-deb", "-x", file, partial])
         shutil.rmtree(partial / "package")

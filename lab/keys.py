@@ -45,7 +45,7 @@ def make_authority(directory: Path) -> None:
     # Without -config the machine's own openssl.cnf would add extensions of its own a second time.
     empty = directory / "openssl.cnf"
     empty.write_text("[req]\ndistinguished_name = dn\n[dn]\n")
-    key = ["-key", directory / "cakey.pem", "-out", directory / "cacert.pem"]
+    key = ["-key", str(directory / "cakey.pem"), "-out", str(directory / "cacert.pem")]
     run(["openssl", "req", "-new", "-x509", "-config", empty, *key, *subject, *use])
 
 
@@ -54,7 +54,21 @@ def issue(authority: Path, directory: Path, role: str, name: str, alternatives: 
     directory.mkdir(parents=True, exist_ok=True)
     key, request = directory / f"{role}key.pem", directory / f"{role}.csr"
     new_key(key)
-    run(["openssl", "req", "-new", "-config", authority / "openssl.cnf", "-key", key, "-subj", f"/CN={name}", "-out", request])
+    run(
+        [
+            "openssl",
+            "req",
+            "-new",
+            "-config",
+            authority / "openssl.cnf",
+            "-key",
+            key,
+            "-subj",
+            f"/CN={name}",
+            "-out",
+            request,
+        ]
+    )
     extensions = directory / f"{role}.ext"
     # libvirt refuses a certificate without keyEncipherment, though an elliptic key never uses it.
     usage = "keyUsage=critical,digitalSignature,keyEncipherment"
@@ -62,8 +76,9 @@ def issue(authority: Path, directory: Path, role: str, name: str, alternatives: 
     if alternatives:
         lines.append(f"subjectAltName={alternatives}")
     extensions.write_text("\n".join(lines) + "\n")
-    signer = ["-CA", authority / "cacert.pem", "-CAkey", authority / "cakey.pem", "-set_serial", f"0x{secrets.token_hex(8)}"]
-    result = ["-days", DAYS, "-extfile", extensions, "-out", directory / f"{role}cert.pem"]
+    signer = ["-CA", str(authority / "cacert.pem"), "-CAkey", str(authority / "cakey.pem")]
+    signer += ["-set_serial", f"0x{secrets.token_hex(8)}"]
+    result = ["-days", DAYS, "-extfile", str(extensions), "-out", str(directory / f"{role}cert.pem")]
     run(["openssl", "x509", "-req", "-in", request, *signer, *result])
     (directory / "cacert.pem").write_bytes((authority / "cacert.pem").read_bytes())
     request.unlink()

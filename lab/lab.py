@@ -48,7 +48,9 @@ class Lab:
         try:
             return Options(**json.loads((self.directory / "options.json").read_text()))
         except FileNotFoundError:
-            raise LabError(f"there is no lab {self.name!r}; bring it up with: python3 -m lab up --name {self.name}") from None
+            raise LabError(
+                f"there is no lab {self.name!r}; bring it up with: python3 -m lab up --name {self.name}"
+            ) from None
 
     @property
     def hosts(self) -> dict[str, Host]:
@@ -81,9 +83,7 @@ class Lab:
 
     # --- up and down --------------------------------------------------------------------------------------------
 
-    def up(
-        self, hosts: int = 3, guests: int = 6, sasl: bool = False, no_peer: str = ""
-    ) -> dict[str, Any]:
+    def up(self, hosts: int = 3, guests: int = 6, sasl: bool = False, no_peer: str = "") -> dict[str, Any]:
         """Bring up the lab, or whatever is missing of it; returns what lab.json says."""
         with self.locked():
             fresh = not self.exists
@@ -155,7 +155,11 @@ class Lab:
         ssh = self.directory / "ssh"
         known = [f"{host.address} {host.ssh_host_key}\n" for host in self.hosts.values() if host.transport == "ssh"]
         (ssh / "known_hosts").write_text("".join(known))
-        lines = [f"UserKnownHostsFile {ssh / 'known_hosts'}", "StrictHostKeyChecking yes", f"IdentityFile {ssh / 'id_ed25519'}"]
+        lines = [
+            f"UserKnownHostsFile {ssh / 'known_hosts'}",
+            "StrictHostKeyChecking yes",
+            f"IdentityFile {ssh / 'id_ed25519'}",
+        ]
         (ssh / "config").write_text("\n".join([*lines, "IdentitiesOnly yes", "BatchMode yes"]) + "\n")
         (ssh / "ssh").write_text(f'#!/bin/sh\nexec ssh -F {ssh / "config"} "$@"\n')
         (ssh / "ssh").chmod(0o755)
@@ -402,7 +406,12 @@ class Lab:
             facts["tls"] = {"pkipath": str(client), **{key: str(client / name) for key, name in files.items()}}
         if host.transport == "ssh":
             facts["ssh_host_key"] = host.ssh_host_key
-            facts["ssh"] = {"keyfile": str(host.ssh / "id_ed25519"), "host_key": host.ssh_host_key, "user": "root", "port": 22}
+            facts["ssh"] = {
+                "keyfile": str(host.ssh / "id_ed25519"),
+                "host_key": host.ssh_host_key,
+                "user": "root",
+                "port": 22,
+            }
             facts["ssh"] |= {"known_hosts": str(host.ssh / "known_hosts"), "command": str(host.ssh / "ssh")}
         if host.sasl:
             password = (self.directory / "sasl-password").read_text()
@@ -431,7 +440,12 @@ class Lab:
         """A served disk in lab.json."""
         process = Process.read(self.nbd_file(plan).with_suffix(".pid"))
         where = address(self.options.subnet, MACHINE)
-        facts = {"address": where, "port": guests.NBD_PORT, "export": plan.name, "pid": process.pid if process else None}
+        facts = {
+            "address": where,
+            "port": guests.NBD_PORT,
+            "export": plan.name,
+            "pid": process.pid if process else None,
+        }
         return {**facts, "uri": f"nbd://{where}:{guests.NBD_PORT}/{plan.name}"}
 
     def status(self) -> dict[str, Any]:

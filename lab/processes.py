@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +68,8 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Send a signal if it is still the same process."""
         if self.alive:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-            except ProcessLookupError:
-                pass
 
     def end(self, number: signal.Signals = signal.SIGKILL, seconds: float = 15) -> None:
         """Send a signal and wait until the process is gone."""

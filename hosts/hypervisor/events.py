@@ -32,9 +32,15 @@ def _subscribe(raw: libvirt.virConnect, handler: Handler) -> None:
     for name, number in _DOMAIN_EVENTS.items():
         if name not in _SKIPPED:
             _tolerating(lambda n=name, i=number: raw.domainEventRegisterAny(None, i, _domain_handler(n, handler), None))  # type: ignore[misc]
-    for prefix, register in (("pool", "storagePoolEventRegisterAny"), ("network", "networkEventRegisterAny")):
-        for number in (0, 1):
-            _tolerating(lambda p=prefix, r=register, i=number: getattr(raw, r)(None, i, _object_handler(p, handler), None))  # type: ignore[misc]
+    for number in _numbers("VIR_STORAGE_POOL_EVENT_ID_"):
+        _tolerating(lambda i=number: raw.storagePoolEventRegisterAny(None, i, _object_handler("pool", handler), None))  # type: ignore[misc]
+    for number in _numbers("VIR_NETWORK_EVENT_ID_"):
+        _tolerating(lambda i=number: raw.networkEventRegisterAny(None, i, _object_handler("network", handler), None))  # type: ignore[misc]
+
+
+def _numbers(prefix: str) -> list[int]:
+    """The event numbers that the installed library has under that prefix."""
+    return [getattr(libvirt, name) for name in dir(libvirt) if name.startswith(prefix) and not name.endswith("_LAST")]
 
 
 def _tolerating(register: Callable[[], Any]) -> None:

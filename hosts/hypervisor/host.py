@@ -34,10 +34,18 @@ def _read_facts(raw: libvirt.virConnect) -> HostFacts:
         cores=cores,
         threads=threads,
         mhz=mhz,
-        memory=memory_mib * 1024 * 1024,
+        memory=_memory(raw) or memory_mib * 1024 * 1024,
         cells=[_cell(cell) for cell in tree.findall("host/topology/cells/cell")],
         capabilities=capabilities,
     )
+
+
+def _memory(raw: libvirt.virConnect) -> int:
+    """All memory the kernel counts: on machines with hot-added memory virNodeInfo tells only that of the first cells."""
+    try:
+        return int(raw.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS).get("total", 0)) * 1024
+    except libvirt.libvirtError:
+        return 0  # A driver that does not count it; virNodeInfo then has to do.
 
 
 def _version(number: int) -> str:

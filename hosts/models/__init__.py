@@ -2,7 +2,7 @@
 
 from hosts.models.alarm import Alarm
 from hosts.models.audit import AuditEntry
-from hosts.models.host import Host, Lease
+from hosts.models.host import Host, Lease, Worker
 from hosts.models.operation import Operation, OperationLog, OperationSignal
 from hosts.models.people import ApiToken, User
 from hosts.models.resources import Network, StoragePool
@@ -21,4 +21,5 @@ __all__ = [
     "Sample",
     "StoragePool",
     "User",
+    "Worker",
 ]

@@ -43,6 +43,15 @@ class Host(models.Model):
         max_length=500,
         help_text=_("How libvirt is reached, such as qemu+ssh://root@kvm1.example.com/system."),
     )
+    peer_uri = models.CharField(
+        _("peer URI"),
+        max_length=500,
+        blank=True,
+        help_text=_(
+            "How the other hosts' libvirtd reach this one for peer-to-peer migration, "
+            "where that differs from the URI above, such as qemu+tcp://10.0.0.1/system."
+        ),
+    )
     description = models.CharField(_("description"), max_length=200, blank=True)
     enabled = models.BooleanField(_("enabled"), default=True, help_text=_("A disabled host is not contacted."))
 
@@ -138,3 +147,23 @@ class Lease(models.Model):
         if host_ids is not None:
             mine = mine.filter(host_id__in=host_ids)
         mine.update(owner="", until=None)
+
+
+class Worker(models.Model):
+    """A process that does a role, for counting how many share the hosts; it is alive until ``until``."""
+
+    role = models.CharField(max_length=12, choices=Lease.Role.choices)
+    owner = models.CharField(max_length=120, unique=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.owner}"
+
+    @classmethod
+    def report(cls, role: str, owner: str, seconds: float) -> int:
+        """Say that ``owner`` is alive; returns how many of the role are. The dead are forgotten."""
+        cls.objects.filter(until__lt=Now()).delete()
+        cls.objects.update_or_create(
+            owner=owner, defaults={"role": role, "until": Now() + timedelta(seconds=seconds)}
+        )
+        return cls.objects.filter(role=role).count()

@@ -23,7 +23,7 @@ from hosts.models import Host, Lease, Operation
 from hosts.operations import queue
 from hosts.operations.kind import Cancelled, Kind, Refused, Uncertain, registry
 from hosts.operations.task import Task
-from hosts.targets import target_of
+from hosts.targets import configuration_of, target_of
 from hosts.work import database_work
 
 log = structlog.get_logger(__name__)
@@ -35,20 +35,22 @@ class Connections:
     """The operations connections of this process: a shared one for each host, and own ones for long calls."""
 
     def __init__(self) -> None:
-        self._shared: dict[int, Connection] = {}
+        self._shared: dict[int, tuple[str, Connection]] = {}
         self._lock = threading.Lock()
 
     def get(self, host: Host, own: bool) -> Connection:
         """A live connection to the host as it is configured now."""
         if own:
             return self._open(host)
+        key = configuration_of(host)
         with self._lock:
-            connection = self._shared.get(host.pk)
-        if connection is not None and connection.is_alive:
+            known, connection = self._shared.get(host.pk, ("", None))
+        if connection is not None and connection.is_alive and known == key:
             return connection
+        self.forget(host.pk)
         fresh = self._open(host)
         with self._lock:
-            self._shared[host.pk] = fresh
+            self._shared[host.pk] = (key, fresh)
         return fresh
 
     def _open(self, host: Host) -> Connection:
@@ -67,7 +69,7 @@ class Connections:
     def forget(self, host_id: int) -> None:
         """Close the shared connection (the host was changed or removed)."""
         with self._lock:
-            connection = self._shared.pop(host_id, None)
+            _key, connection = self._shared.pop(host_id, ("", None))
         if connection is not None:
             connection.close()
 
@@ -107,7 +109,7 @@ class Runner:
         self._pool.shutdown(wait=False, cancel_futures=True)
         with database_work():
             Operation.objects.filter(owner=self.owner, state=State.RUNNING).update(until=Now())
-            Lease.give_back(Lease.Role.OPERATIONS, self.owner)
+            leases.leave(Lease.Role.OPERATIONS, self.owner)
         self.connections.close()
 
     def _hear(self, message: dict[str, Any]) -> None:

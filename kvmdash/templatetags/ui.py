@@ -35,9 +35,7 @@ def icon(name: str, css: str = "", label: str = "") -> SafeString:
     classes = f"icon {css}".strip()
     href = f"{static('vendor/icons.svg')}#{name}"
     if label:
-        return format_html(
-            '<svg class="{}" role="img" aria-label="{}"><use href="{}"/></svg>', classes, label, href
-        )
+        return format_html('<svg class="{}" role="img" aria-label="{}"><use href="{}"/></svg>', classes, label, href)
     return format_html('<svg class="{}" aria-hidden="true"><use href="{}"/></svg>', classes, href)
 
 

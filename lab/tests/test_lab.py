@@ -110,8 +110,11 @@ def test_a_guest_gets_an_address_by_dhcp(lab: Lab) -> None:
 
     wait_until(leased, "web-1 has a lease", 60, step=0.3)
     wait_for_agent(lab, "kvm1", "web-1")
-    shown = lambda: run_in_guest(lab, "kvm1", "web-1", "/bin/ip", "-4", "address", "show", "eth0")  # noqa: E731
-    wait_until(lambda: f"inet {prefix}." in shown(), "web-1 has set its address", 20, step=0.3)
+
+    def has_set_it() -> bool:
+        return f"inet {prefix}." in run_in_guest(lab, "kvm1", "web-1", "/bin/ip", "-4", "address", "show", "eth0")
+
+    wait_until(has_set_it, "web-1 has set its address", 20, step=0.3)
 
 
 def test_a_console_with_a_password_asks_for_it(lab: Lab) -> None:

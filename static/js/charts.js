@@ -11,7 +11,39 @@ const COLOURS = ["--kd-chart-1", "--kd-chart-2", "--kd-chart-3", "--kd-chart-4"]
 const POINTS = 900; // more than a screen has pixels for helps nobody
 const charts = new Map(); // element → Chart
 
-const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// A token may be light-dark(…): only a used colour is one which a canvas understands.
+function token(name) {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const DAY = { day: "2-digit", month: "2-digit" };
+
+function timeWords(ticks, step) {
+  const parts = step >= 86400 ? DAY : step < 60 ? { ...CLOCK, second: "2-digit" } : CLOCK;
+  const words = new Intl.DateTimeFormat(document.documentElement.lang, parts);
+  const days = new Intl.DateTimeFormat(document.documentElement.lang, DAY);
+  const isMidnight = (date) => step < 86400 && date.getHours() === 0 && date.getMinutes() === 0;
+  return ticks.map((tick) => {
+    const date = new Date(tick * 1000);
+    return (isMidnight(date) ? days : words).format(date);
+  });
+}
+
+// Round figures of bytes are powers of two; uPlot would choose powers of ten.
+const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+const STEPS = { bytes: POWERS, kib: POWERS, rate: POWERS };
+const tickWords = (tick, unit) => (unit === "percent" ? `${format(tick)} %` : format(tick, unit));
+
+function moment(time) {
+  const parts = { ...DAY, ...CLOCK, second: "2-digit" };
+  return time ? new Intl.DateTimeFormat(document.documentElement.lang, parts).format(time * 1000) : "–";
+}
 
 function rangeSeconds(range) {
   const [, count, unit] = /^(\d+)([mhd])$/.exec(range ?? "1h") ?? [null, "1", "h"];
@@ -34,10 +66,18 @@ class Chart {
     return rangeSeconds(this.element.dataset.range);
   }
 
+  axes(unit) {
+    const grid = { stroke: token("--kd-chart-grid"), width: 1 };
+    const font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    const look = { stroke: token("--kd-chart-text"), font, grid, ticks: grid };
+    return [
+      { ...look, values: (_plot, ticks, _axis, _space, step) => timeWords(ticks, step) },
+      { ...look, size: 72, incrs: STEPS[unit], values: (_plot, ticks) => ticks.map((tick) => tickWords(tick, unit)) },
+    ];
+  }
+
   options() {
     const unit = this.element.dataset.format ?? "number";
-    const axis = { stroke: token("--kd-chart-text"), font: `11px ${token("--tblr-font-sans-serif")}` };
-    const grid = { stroke: token("--kd-chart-grid"), width: 1 };
     const limit = Number(this.element.dataset.max) || null;
     return {
       width: this.element.clientWidth,
@@ -48,11 +88,11 @@ class Chart {
         x: { time: true, range: () => this.window() },
         y: { range: (_plot, low, high) => [0, limit ?? Math.max(high || 0, 1e-9) * 1.1] },
       },
-      axes: [
-        { ...axis, grid, ticks: grid },
-        { ...axis, grid, ticks: grid, size: 72, values: (_plot, ticks) => ticks.map((tick) => format(tick, unit)) },
+      axes: this.axes(unit),
+      series: [
+        { label: text("time"), value: (_plot, time) => moment(time) },
+        ...this.names.map((_name, index) => this.series(index, unit)),
       ],
-      series: [{ label: text("time") }, ...this.names.map((_name, index) => this.series(index, unit))],
     };
   }
 
@@ -94,7 +134,8 @@ class Chart {
       if (this.data[0].length) this.draw();
       return;
     }
-    if (this.plot.width !== this.element.clientWidth) this.plot.setSize({ width: this.element.clientWidth, height: this.height() });
+    const width = this.element.clientWidth;
+    if (width && this.plot.width !== width) this.plot.setSize({ width, height: this.height() });
   }
 
   async read() {

@@ -20,7 +20,7 @@ function fillTexts(dialog, element) {
   find("[data-confirm-virsh]", dialog).textContent = dataset.virsh ?? "";
   find("[data-confirm-virsh-row]", dialog).hidden = !dataset.virsh;
   const act = find("[data-confirm-do]", dialog);
-  const own = element instanceof HTMLFormElement ? "" : element.textContent.trim();
+  const own = element instanceof HTMLFormElement ? "" : element.textContent.trim().replace(/…$/, "");
   act.textContent = dataset.confirmDo || own || text("confirmDo");
   const danger = "confirmDanger" in dataset || "confirmType" in dataset;
   act.classList.toggle("btn-danger", danger);

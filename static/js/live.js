@@ -58,7 +58,11 @@ function apply(key, html) {
   }
 }
 
+// Only a greeting proves that somebody is there: a server may accept and close at once.
 function greet({ version, heartbeat }) {
+  state.attempts = 0;
+  if (state.wasConnected || document.body.classList.contains("is-offline")) catchUp();
+  state.wasConnected = true;
   if (state.version && version && version !== state.version) {
     toast({ level: "info", text: text("newVersion"), url: location.href, link: text("reload"), stay: true });
   }
@@ -102,11 +106,8 @@ async function catchUp() {
 }
 
 function opened() {
-  state.attempts = 0;
   state.sent = "";
   watch();
-  if (state.wasConnected || document.body.classList.contains("is-offline")) catchUp();
-  state.wasConnected = true;
 }
 
 function guardAgainstSilence() {

@@ -14,8 +14,10 @@ function place(menu) {
   const size = menu.getBoundingClientRect();
   const below = from.bottom + GAP + size.height <= innerHeight - EDGE || from.top < size.height;
   const left = from.left + size.width <= innerWidth - EDGE ? from.left : from.right - size.width;
+  const lowest = Math.max(EDGE, innerHeight - size.height - EDGE);
+  const top = below ? Math.min(from.bottom + GAP, lowest) : from.top - GAP - size.height;
   menu.style.left = `${Math.max(EDGE, Math.min(left, innerWidth - size.width - EDGE))}px`;
-  menu.style.top = `${below ? Math.min(from.bottom + GAP, Math.max(EDGE, innerHeight - size.height - EDGE)) : from.top - GAP - size.height}px`;
+  menu.style.top = `${top}px`;
 }
 
 const choices = (menu) => findAll("a[href], button:not(:disabled), input", menu).filter((item) => item.offsetParent);
@@ -27,14 +29,19 @@ function step(menu, by) {
   items[(here + by + items.length) % items.length].focus();
 }
 
+const KEYS = {
+  ArrowDown: (menu) => step(menu, 1),
+  ArrowUp: (menu) => step(menu, -1),
+  Home: (menu) => choices(menu)[0]?.focus(),
+  End: (menu) => choices(menu).at(-1)?.focus(),
+};
+
 function onKey(event) {
   const menu = event.target.closest?.("[popover]:popover-open");
-  if (!menu) return;
-  const moves = { ArrowDown: () => step(menu, 1), ArrowUp: () => step(menu, -1), Home: () => choices(menu)[0]?.focus(), End: () => choices(menu).at(-1)?.focus() };
-  if (!moves[event.key]) return;
+  if (!menu || !KEYS[event.key]) return;
   event.preventDefault();
   event.stopPropagation();
-  moves[event.key]();
+  KEYS[event.key](menu);
 }
 
 function onToggle(event) {

@@ -4,7 +4,8 @@ import { announce, findAll, hear } from "./dom.js";
 import { morph } from "./morph.js";
 
 const STALE_WAIT = 150;
-const SHELL_PARTS = ["[data-live='tree:all']", "[data-live='drawer:all']", "[data-live='alarms:all']", "[data-live$='-badge:all']"];
+const SHELL_KEYS = ["tree:all", "drawer:all", "alarms:all", "operations-badge:all", "alarms-badge:all"];
+const SHELL_PARTS = SHELL_KEYS.map((key) => `[data-live='${key}']`);
 
 const waiting = new Map(); // element → timer
 const busy = new Set(); // elements which are being fetched

@@ -1,6 +1,7 @@
 // Navigation, inventory tree, operations drawer, theme choice and the keys which work everywhere.
 
-import { announce, delegate, find, findAll, hear, isTyping, recall, remember } from "./dom.js";
+import { announce, debounce, delegate, find, findAll, hear, isTyping, recall, remember } from "./dom.js";
+import { morph } from "./morph.js";
 import { openPalette } from "./palette.js";
 
 const root = document.documentElement;
@@ -12,8 +13,10 @@ const sidebarShown = () => (narrow.matches ? root.dataset.offcanvas === "open" :
 const drawerShown = () => root.dataset.drawer === "open";
 
 function tellToggles() {
-  for (const button of findAll("button[data-toggle-sidebar]")) button.setAttribute("aria-expanded", String(sidebarShown()));
-  for (const button of findAll("[data-toggle-drawer]")) button.setAttribute("aria-expanded", String(drawerShown()));
+  const tell = (selector, shown) =>
+    findAll(selector).forEach((button) => button.setAttribute("aria-expanded", String(shown)));
+  tell("button[data-toggle-sidebar]", sidebarShown());
+  tell("[data-toggle-drawer]", drawerShown());
   // What is out of sight must be out of the tab order too.
   find("#sidebar")?.toggleAttribute("inert", !sidebarShown());
   find("#drawer-body")?.toggleAttribute("inert", !drawerShown());
@@ -81,6 +84,31 @@ function restoreDetails(scope = document) {
   }
 }
 
+// With thousands of machines the tree holds only those of open hosts: <details data-lazy="/url/"> answers with the
+// <li>s (shell/_tree_vm.html) and forgets them when it is closed.
+async function fillLazy(details) {
+  const list = find("ul", details);
+  if (!details.open) {
+    list.replaceChildren();
+    return;
+  }
+  try {
+    const response = await fetch(details.dataset.lazy, { headers: { "HX-Request": "true" } });
+    if (!response.ok) return;
+    morph(list, await response.text(), { style: "innerHTML" });
+  } catch {
+    /* the connection bar tells; the tree is read again after it */
+  }
+}
+
+const refillLazy = debounce(500, () => findAll("#tree details[data-lazy][open]").forEach(fillLazy));
+
+function onFold({ target }) {
+  if (!target.dataset?.openKey) return;
+  remember(target.dataset.openKey, target.open ? "open" : "closed");
+  if (target.dataset.lazy) fillLazy(target);
+}
+
 const contains = (item, words) => item.dataset.treeName.toLowerCase().includes(words);
 
 function filterHost(host, words) {
@@ -94,7 +122,7 @@ function filterHost(host, words) {
   }
   host.hidden = !found;
   const details = find("details", host);
-  if (details && words && found) details.open = true;
+  if (details && !details.dataset.lazy && words && found) details.open = true;
   return found;
 }
 
@@ -125,6 +153,7 @@ function stepInTree(event, link) {
 function afterMorph({ root: scope }) {
   if (!scope?.closest?.("#tree, #drawer, .sidebar") && scope?.id !== "tree") return;
   restoreDetails(scope);
+  if (scope.matches("#tree, .tree-host")) refillLazy();
   markHere(scope);
   filterTree();
   tellToggles();
@@ -163,11 +192,7 @@ export function start() {
   delegate("input", "[data-tree-filter]", filterTree);
   delegate("keydown", "[data-tree-filter]", onTreeKey);
   delegate("keydown", ".tree-link", stepInTree);
-  document.addEventListener(
-    "toggle",
-    ({ target }) => target.dataset?.openKey && remember(target.dataset.openKey, target.open ? "open" : "closed"),
-    true,
-  );
+  document.addEventListener("toggle", onFold, true);
   document.addEventListener("keydown", onKey);
   narrow.addEventListener("change", tellToggles);
   hear("morphed", afterMorph);

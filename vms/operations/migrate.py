@@ -107,6 +107,8 @@ class Migrate(GuestKind):
         place = _look(target, target_host, task.uuid)
         if place.runs:
             raise Refused(_("%(name)s runs on %(host)s too.") % {"name": task.operation.subject_name, "host": target_host})
+        # Kept in the row, for the one who recovers.
+        task.progress(now=True, autostart=self.guest(task).read().autostart)
         return _Move(task, target_host, target).go()
 
     def recover(self, task: Task) -> dict[str, Any]:
@@ -354,10 +356,23 @@ class _Move:
             result |= {"total_ms": job.elapsed_ms, "downtime_ms": job.downtime_ms, "transferred": job.processed}
         except HypervisorError as error:
             self.task.log(f"libvirt has no figures of the finished move: {error}")
+        self._keep_autostart()
         result["seconds"] = round(time.monotonic() - self.began, 2)
         self.task.progress(percent=100, remaining=0, now=True)
         self.task.log(f"The guest is {result['state']} on {self.target_host}.")
         return result
+
+    def _keep_autostart(self) -> None:
+        """libvirt leaves 'start with the host' behind at the source; people expect it to move along."""
+        from hosts.hypervisor.guest import Guest
+
+        if not (self.task.arguments["persist"] and self.task.operation.progress.get("autostart")):
+            return
+        try:
+            Guest(self.target, self.task.uuid).set_autostart(True)
+            self.task.log("It starts with its new host, as it did with the old one.")
+        except HypervisorError as error:
+            self.task.log(f"Autostart could not be set on {self.target_host}: {error}", "warning")
 
     def _look_again(self) -> None:
         for host in (self.source_host, self.target_host):

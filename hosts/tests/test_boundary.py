@@ -1,0 +1,139 @@
+"""The libvirt boundary against libvirt's own test driver."""
+
+import queue
+import uuid
+
+import pytest
+
+from hosts.hypervisor import errors, guest, host
+from hosts.hypervisor.connection import Connection
+from hosts.hypervisor.events import subscribe
+from hosts.hypervisor.network import read_networks
+from hosts.hypervisor.records import Target
+from hosts.hypervisor.stats import read_guest_counters
+from hosts.hypervisor.storage import read_pools
+
+XML = (
+    "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>"
+    "<os><type>hvm</type></os></domain>"
+)
+
+
+@pytest.fixture
+def connection(test_host):
+    with Connection.open(Target(test_host.uri)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def domain(connection):
+    name, identity = f"b-{uuid.uuid4().hex[:8]}", str(uuid.uuid4())
+    connection.call(lambda raw: raw.defineXML(XML.format(name=name, uuid=identity)))
+    yield guest.Guest(connection, identity)
+    if guest.Guest(connection, identity).exists():
+        if guest.Guest(connection, identity).state()[0] != "shutoff":
+            guest.Guest(connection, identity).destroy()
+        connection.call(lambda raw: raw.lookupByUUIDString(identity).undefine())
+
+
+def test_the_facts_of_a_host_are_read(connection):
+    facts = host.read_facts(connection)
+    assert facts.hypervisor_type == "TEST" and facts.cpus == 16 and facts.memory == 3072 * 1024 * 1024
+
+
+def test_all_guests_are_read_with_their_states(connection, domain):
+    record = next(record for record in guest.read_guests(connection) if record.uuid == domain.uuid)
+    assert (record.state, record.persistent, record.is_active) == ("shutoff", True, False)
+
+
+def test_one_guest_read_alone_equals_the_same_read_in_bulk(connection, domain):
+    domain.start()
+    bulk = next(record for record in guest.read_guests(connection) if record.uuid == domain.uuid)
+    assert domain.read() == bulk
+
+
+def test_pools_networks_and_counters_are_read(connection):
+    assert [pool.name for pool in read_pools(connection)] == ["default-pool"]
+    assert [network.name for network in read_networks(connection)] == ["default"]
+    assert isinstance(read_guest_counters(connection), list)
+
+
+def test_a_guest_that_is_not_there_is_not_found(connection):
+    with pytest.raises(errors.NotFound):
+        guest.Guest(connection, str(uuid.uuid4())).state()
+
+
+def test_a_verb_that_does_not_apply_fails_with_libvirts_code_and_words(domain):
+    with pytest.raises((errors.Conflict, errors.Failed)) as caught:
+        domain.suspend()
+    assert caught.value.code and caught.value.domain and "not running" in caught.value.detail
+
+
+def test_metadata_is_kept_in_the_definition(domain):
+    domain.set_title("A title")
+    domain.set_own_metadata("<guest><tag>prod</tag></guest>")
+    from vms.definition import metadata
+    from vms.definition.xml import parse
+
+    definition = parse(domain.definition())
+    assert definition.findtext("title") == "A title"
+    assert metadata.read(definition).tags == ["prod"]
+    domain.set_own_metadata("")
+    assert metadata.read(parse(domain.definition())).tags == []
+
+
+def test_every_lifecycle_change_is_told_by_an_event(connection, domain):
+    told: queue.SimpleQueue = queue.SimpleQueue()
+    subscribe(connection, told.put)
+    domain.start()
+    domain.suspend()
+    kinds = {told.get(timeout=5).kind, told.get(timeout=5).kind}
+    assert kinds == {"started", "suspended"}
+
+
+def test_a_closed_port_is_refused_and_a_bad_name_unreachable():
+    from lab.testhosts import free_port
+
+    with pytest.raises(errors.Refused):
+        Connection.open(Target(f"test+tcp://127.0.0.1:{free_port()}/default"))
+    with pytest.raises(errors.Unreachable, match="resolved"):
+        Connection.open(Target("test+tcp://no-such-host.invalid/default"))
+
+
+def test_a_host_that_freezes_while_connected_is_silent_not_a_hang(make_test_host):
+    frozen = make_test_host()
+    with Connection.open(Target(frozen.uri), call_seconds=1.0, keepalive=(1, 30)) as connection:
+        frozen.freeze()
+        with pytest.raises(errors.Unreachable):
+            guest.read_guests(connection, seconds=1.0)
+        assert not connection.is_alive
+        frozen.thaw()
+
+
+def test_a_frozen_host_is_noticed_by_keepalive_alone(make_test_host, eventually):
+    frozen = make_test_host()
+    with Connection.open(Target(frozen.uri), keepalive=(1, 1)) as connection:
+        frozen.freeze()
+        eventually(lambda: not connection.is_alive, 10, "keepalive to give up")
+        frozen.thaw()
+
+
+def test_opening_a_frozen_host_gives_up_and_does_not_pile_up_threads(make_test_host):
+    frozen = make_test_host()
+    frozen.freeze()
+    for _ in range(3):
+        with pytest.raises(errors.Silent):
+            Connection.open(Target(frozen.uri), seconds=0.5)
+    import threading
+
+    assert sum(thread.name == "libvirt-open" for thread in threading.enumerate()) <= 1
+    frozen.thaw()
+
+
+def test_a_connection_whose_daemon_dies_says_so(make_test_host, eventually):
+    dying = make_test_host()
+    with Connection.open(Target(dying.uri)) as connection:
+        dying.kill()
+        eventually(lambda: not connection.is_alive, 10, "the connection to break")
+        with pytest.raises(errors.Unreachable):
+            guest.read_guests(connection)
