@@ -22,13 +22,17 @@ Context = dict[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One kind of piece. ``context(identifier, user)`` reads the rows; ``topics(identifier)`` says when to do so again."""
+    """One kind of piece. ``context(identifier, user)`` reads the rows; ``topics(identifier)`` says when to do so again.
+
+    ``keepalive(identifier)`` is called every few seconds for as long as somebody watches the piece.
+    """
 
     name: str
     template: str
     verb: str
     topics: Callable[[str], list[str]]
     context: Callable[[str, User], Context]
+    keepalive: Callable[[str], None] | None = None
 
 
 registry: dict[str, Fragment] = {}
@@ -43,6 +47,20 @@ def split(key: str) -> tuple[Fragment | None, str]:
     """The fragment of a key and the identifier; (None, …) for keys nobody registered."""
     name, _, identifier = key.partition(":")
     return registry.get(name), identifier
+
+
+def keep_alive(keys: list[str]) -> None:
+    """Somebody still watches these."""
+    for key in keys:
+        fragment, identifier = split(key)
+        if fragment is not None and fragment.keepalive is not None:
+            fragment.keepalive(identifier)
+
+
+def wants_keepalive(key: str) -> bool:
+    """Whether the piece is of a kind that must hear that it is watched."""
+    fragment, _identifier = split(key)
+    return fragment is not None and fragment.keepalive is not None
 
 
 def may_watch(user: access.AnyUser, key: str) -> bool:

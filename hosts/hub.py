@@ -22,6 +22,7 @@ from hosts.work import database_work
 log = structlog.get_logger(__name__)
 
 MOST_KEYS = 2000
+KEEPALIVE_SECONDS = 10.0
 Send = Callable[[str], Awaitable[None]]
 
 
@@ -97,14 +98,27 @@ class Hub:
         self._rendering = False
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="render")
         self._unlisten: Callable[[], None] = lambda: None
+        self._keeper: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Listen to changes."""
+        """Listen to changes; called on the server's loop."""
         self._unlisten = notify.bus.listen(self._hear)
+        self._keeper = asyncio.get_running_loop().create_task(self._keep_alive(), name="hub-keepalive")
 
     def stop(self) -> None:
         """Stop listening."""
         self._unlisten()
+        if self._keeper is not None:
+            self._keeper.cancel()
+
+    async def _keep_alive(self) -> None:
+        """Pieces that cost something are only kept fresh while somebody watches them."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(KEEPALIVE_SECONDS)
+            keys = [key for key in self._watchers if fragments.wants_keepalive(key)]
+            if keys:
+                await loop.run_in_executor(self._pool, _keep_alive, keys)
 
     def add(self, socket: Socket) -> None:
         """A page was opened."""
@@ -227,6 +241,13 @@ def _render_all(jobs: list[tuple[str, User, str]]) -> list[Any]:
     close_old_connections()
     with database_work():
         return [_render_one(*job) for job in jobs]
+
+
+def _keep_alive(keys: list[str]) -> None:
+    try:
+        fragments.keep_alive(keys)
+    except Exception:
+        log.exception("watched pieces could not be kept fresh")
 
 
 def _render_one(key: str, user: User, language: str) -> Any:

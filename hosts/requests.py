@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from hosts.audit import Actor
@@ -27,3 +28,10 @@ def actor_of(request: HttpRequest, road: str = "page") -> Actor:
     """The one who asks, for operations and the audit list."""
     user = request.user
     return Actor(user if isinstance(user, User) else None, client_address(request), road)
+
+
+def user_of(request: HttpRequest) -> User:
+    """The person who is logged in; nobody else comes this far (kvmdash.middleware), and if so is turned away."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user

@@ -379,9 +379,19 @@ class Supervisor:
                 watcher = Watcher(host_id)
                 self._watchers[host_id] = (key, watcher)
                 watcher.start()
+        _mark_disabled()
         self._prune()
 
     def _prune(self) -> None:
         if time.monotonic() - self._pruned_at > 3600:
             self._pruned_at = time.monotonic()
             figures.prune()
+
+
+def _mark_disabled() -> None:
+    """Nobody watches a disabled host, so nobody else would say so."""
+    State = Host.State
+    for pk in Host.objects.filter(enabled=False).exclude(state=State.DISABLED).values_list("pk", flat=True):
+        inventory.state_changed(pk, State.DISABLED)
+    for pk in Host.objects.filter(enabled=True, state=State.DISABLED).values_list("pk", flat=True):
+        inventory.state_changed(pk, State.CONNECTING)

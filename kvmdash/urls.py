@@ -7,6 +7,7 @@ from django.urls import include, path
 from django.views.i18n import set_language
 
 from hosts import urls as hosts_urls
+from kvmdash import api
 
 
 def healthz(_request: HttpRequest) -> HttpResponse:
@@ -21,5 +22,6 @@ urlpatterns = [
     path("hosts/", include((hosts_urls.hosts_patterns, "hosts"))),
     path("operations/", include((hosts_urls.operations_patterns, "operations"))),
     path("administration/", include((hosts_urls.administration_patterns, "administration"))),
+    path("api/v1/", api.urls),
     path("vms/", include("vms.urls", namespace="vms")),
 ]

@@ -9,10 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from types import FrameType
 
 from lab.commands import say
-from lab.errors import LabError, Unsupported
+from lab.errors import LabError, UnsupportedError
 from lab.install import install
 from lab.lab import Lab
 
@@ -139,7 +138,7 @@ def parser() -> argparse.ArgumentParser:
     return main_parser
 
 
-def interrupt(number: int, frame: FrameType | None) -> None:
+def interrupt(*_: object) -> None:
     """SIGTERM cleans up just as Ctrl-C does."""
     raise KeyboardInterrupt
 
@@ -153,7 +152,7 @@ def main() -> int:
             raise LabError("the lab needs root: it makes namespaces and network devices")
         action: Action = arguments.action
         return action(Lab(arguments.name), arguments)
-    except Unsupported as error:
+    except UnsupportedError as error:
         say(f"lab: {error}")
         return 3
     except LabError as error:

@@ -66,12 +66,12 @@ def prepare_mounts(config: dict[str, Any]) -> None:
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     mount("tmpfs", "/sys/fs/cgroup", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755")
     for controller in config["cgroups"]:
-        directory = f"/sys/fs/cgroup/{controller}"
-        os.mkdir(directory)
-        mount("cgroup", directory, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, controller)
+        directory = Path("/sys/fs/cgroup", controller)
+        directory.mkdir()
+        mount("cgroup", str(directory), "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, controller)
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     for directory in ("/run/lock", "/run/sshd"):
-        os.mkdir(directory, 0o755)
+        Path(directory).mkdir(0o755)
     for source, target in config["binds"]:
         mount(source, target, "none", MS_BIND | MS_REC)
 

@@ -7,5 +7,5 @@ class LabError(Exception):
     """Something a person can act on; the message is one plain sentence."""
 
 
-class Unsupported(LabError):
+class UnsupportedError(LabError):
     """The machine's kernel or tools cannot do this."""

@@ -58,7 +58,7 @@ class Archive:
 
     def add(self, name: str, mode: int, body: bytes = b"", device: tuple[int, int] = (0, 0)) -> None:
         """Append one entry; folders above it are added first."""
-        parent = os.path.dirname(name)
+        parent = name.rpartition("/")[0]
         if parent:
             self.folder(parent)
         self.number += 1

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Lab:
         self.names = Names(self.name)
         self.directory = self.names.directory
         self.shared = self.directory / "shared"
+        self.children: list[subprocess.Popen[bytes]] = []
 
     # --- what is known about it ---------------------------------------------------------------------------------
 
@@ -100,8 +101,9 @@ class Lab:
         """The steps of `up`."""
         began = time.monotonic()
         self.choose_options(hosts, guests, sasl, no_peer)
-        install.install()
-        picture = image.build()
+        with self.all_labs_locked():
+            install.install()
+            picture = image.build()
         say(f"lab: {self.name} uses {address(self.options.subnet, 0)}/24, files in {self.directory}")
         self.make_keys()
         network.add_bridge(self.names, self.options.subnet)
@@ -123,8 +125,7 @@ class Lab:
                 raise LabError(f"lab {self.name!r} is up with other options ({asdict(old)}); take it down first")
             return
         with self.all_labs_locked():
-            taken = [Lab(name).options.subnet for name in lab_names()]
-            subnet = network.choose_subnet(self.names.preferred_subnet, taken)
+            subnet = network.choose_subnet(self.names.preferred_subnet, taken_subnets())
             self.directory.mkdir(parents=True, exist_ok=True)
             self.shared.mkdir(exist_ok=True)
             options = Options(subnet, hosts, guests, sasl, no_peer)
@@ -229,6 +230,7 @@ class Lab:
             server = subprocess.Popen(
                 ["qemu-nbd", *where, *what], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+        self.children.append(server)
         process = Process.of(server.pid)
         process.write(pid_file)
         socket = ["qemu-img", "info", f"nbd://{where[1]}:{guests.NBD_PORT}/{plan.name}"]
@@ -288,6 +290,11 @@ class Lab:
             process = Process.read(file)
             if process:
                 process.end(signal.SIGTERM)
+        while self.children:
+            # Only their parent can clear up those that this very program started.
+            server = self.children.pop()
+            server.terminate()
+            server.wait(timeout=10)
         network.remove_bridge(self.names)
         shutil.rmtree(self.directory, ignore_errors=True)
         say(f"lab: {self.name} is down")
@@ -300,7 +307,7 @@ class Lab:
 
     @contextmanager
     def all_labs_locked(self) -> Iterator[None]:
-        """Two labs that come up at the same time must not take the same subnet."""
+        """Two labs that come up at the same time must not take the same subnet, or both fill the cache."""
         with lock(cache_directory() / "locks" / ".all"):
             yield
 
@@ -487,6 +494,11 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
-def lab_names() -> list[str]:
-    """Every lab that has a folder here."""
-    return sorted(file.parent.name for file in base_directory().glob("*/options.json"))
+def taken_subnets() -> set[int]:
+    """The subnets of all labs here, those without a bridge at the moment included."""
+    taken: set[int] = set()
+    for file in base_directory().glob("*/options.json"):
+        # A lab that is going down may be gone by now.
+        with suppress(LabError):
+            taken.add(Lab(file.parent.name).options.subnet)
+    return taken

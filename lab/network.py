@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lab.commands import attempt, run
-from lab.errors import LabError, Unsupported
+from lab.errors import LabError, UnsupportedError
 from lab.names import MACHINE, Names, address
 
 LIBVIRT_PORTS = (16509, 16514)
@@ -116,7 +116,7 @@ def throttle(names: Names, number: int, rate: str) -> None:
             continue
         reason = done.stderr.strip().replace("\n", " ")
         if "kind is unknown" in reason or "not found" in reason:
-            raise Unsupported(f"this kernel has no token bucket filter (sch_tbf): {reason}")
+            raise UnsupportedError(f"this kernel has no token bucket filter (sch_tbf): {reason}")
         raise LabError(f"the rate {rate!r} could not be set: {reason}")
 
 

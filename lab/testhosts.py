@@ -47,6 +47,7 @@ class TestHost:
     port: int
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    keeper: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def create(cls, name: str) -> TestHost:
@@ -99,6 +100,30 @@ class TestHost:
             **step_down,  # type: ignore[call-overload]
         )
         self._wait_until_it_listens(seconds)
+        self._keep_open()
+
+    def _keep_open(self) -> None:
+        """Hold a connection, because the driver forgets everything when its last one closes.
+
+        Every daemon begins with the same guest 'test', of the same UUID: running on two hosts it would be a split brain.
+        """
+        self.keeper = subprocess.Popen(
+            ["virsh", "-q", "-c", self.uri, "event", "--all", "--loop"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _attempt in range(200):
+            if "test" not in self._virsh("list", "--all", "--name").split():
+                return
+            self._virsh("destroy", "test")
+            self._virsh("undefine", "test")
+        raise TestHostError(f"{self.name} does not keep what it is told.")
+
+    def _virsh(self, *arguments: str) -> str:
+        """One virsh command on a connection of its own; what it prints."""
+        command = ["virsh", "-q", "-c", self.uri, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
 
     def _wait_until_it_listens(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -122,6 +147,10 @@ class TestHost:
 
     def kill(self) -> None:
         """kill -9; its domains are forgotten."""
+        if self.keeper is not None:
+            self.keeper.kill()
+            self.keeper.wait()
+            self.keeper = None
         process = self.process
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGCONT)

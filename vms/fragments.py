@@ -1,5 +1,54 @@
-"""The guests' live pieces."""
+"""The guests' live pieces: the same templates that the pages include."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hosts import fragments
+from hosts.fragments import Context, Fragment
+from hosts.models import User
+from vms import inventory
+from vms.views import definition, devices, parts, rows
 
 
 def register() -> None:
     """Make them known."""
+    fragments.register(Fragment("vm-row", "vms/_row.html", "vm.view", _topics, rows.row_context))
+    for name, template, part in (
+        ("vm-head", "vms/_head.html", parts.head),
+        ("vm-operation", "vms/_activity.html", parts.operation),
+        ("vm-sightings", "vms/_sightings.html", parts.sightings),
+        ("vm-facts", "vms/_facts.html", parts.facts),
+        ("vm-hardware", "vms/_hardware.html", parts.hardware),
+        ("vm-devices", "vms/_devices.html", devices.context),
+        ("vm-definition", "vms/_definition.html", definition.context),
+    ):
+        fragments.register(Fragment(name, template, "vm.view", _topics, _of(part)))
+    fragments.register(
+        Fragment(
+            "vm-picture",
+            "vms/_picture.html",
+            "vm.view",
+            lambda identifier: [*_topics(identifier), f"picture:{identifier}"],
+            _of(parts.picture),
+            keepalive=_keep_picture,
+        )
+    )
+
+
+def _topics(identifier: str) -> list[str]:
+    """A guest shows its host's state too: what cannot be asked now is shown as last seen."""
+    return [f"vm:{identifier}", "vms-host-state"]
+
+
+def _of(part: parts.Part) -> Callable[[str, User], Context]:
+    def context(identifier: str, user: User) -> Context:
+        vm = rows.find(identifier, user, whole=True)
+        return part(vm, user) if vm is not None else None
+
+    return context
+
+
+def _keep_picture(identifier: str) -> None:
+    if rows.parse_uuid(identifier) is not None:
+        inventory.want_picture(identifier)

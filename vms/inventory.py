@@ -68,12 +68,12 @@ class Sink:
 def guests_seen(host_id: int, records: list[GuestRecord], *, complete: bool) -> None:
     """Take in one look: every domain of the host (``complete``) or some of them."""
     now = timezone.now()
-    changed: list[str] = []
     for chunk in _chunks(records, 200):
+        # One transaction: nobody sees a guest that is nowhere yet.
         with transaction.atomic():
-            changed += _write_sightings(host_id, chunk, now)
-    gone = _mark_absent(host_id, {record.uuid for record in records}, now) if complete else []
-    _settle_all(changed + gone)
+            _settle_all(_write_sightings(host_id, chunk, now))
+    if complete:
+        _settle_all(_mark_absent(host_id, {record.uuid for record in records}, now))
 
 
 def guest_gone(host_id: int, uuid: str) -> None:

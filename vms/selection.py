@@ -1,6 +1,6 @@
 """Which guests, and in which order: search, filters and sorting as pure functions of a queryset, for pages and the API.
 
-Values come from addresses people type, so every one is checked; what is wrong raises :class:`InvalidFilter` with a sentence.
+Values come from addresses people type, so each is checked; what is wrong raises :class:`InvalidFilter`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_SORT = "name"
 STATE_ORDER = ("crashed", "migrating", "running", "paused", "pmsuspended", "unknown", "shutoff")
 
 
-class InvalidFilter(ValueError):
+class InvalidFilter(ValueError):  # noqa: N818 - it says what it is
     """A filter, sort or search that cannot be understood; ``field`` says which, ``message`` why, fit to be shown."""
 
     def __init__(self, field: str, message: str) -> None:
@@ -49,7 +49,7 @@ def filter_vms(queryset: Rows, params: Mapping[str, str]) -> Rows:
 
 
 def sort_vms(queryset: Rows, sort: str = DEFAULT_SORT) -> Rows:
-    """In the order of ``sort``: a name of :data:`SORTS`, with '-' before it for descending. Unknown values come last."""
+    """In the order of ``sort``: a name of :data:`SORTS`, with '-' before it for descending. Unknowns come last."""
     name = sort.removeprefix("-")
     if name not in SORTS:
         raise InvalidFilter("sort", _("Guests cannot be sorted by %(name)s.") % {"name": repr(name[:40])})

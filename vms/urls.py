@@ -1,6 +1,26 @@
 """Addresses of guests."""
 
-from django.urls import URLPattern
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from vms.views import act, bulk, definition, figures, listing, machine
 
 app_name = "vms"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", listing.vm_list, name="list"),
+    path("bulk/", bulk.bulk, name="bulk"),
+    path("bulk/confirm/", bulk.confirm, name="bulk_confirm"),
+    path("<uuid:key>/", machine.machine, name="detail"),
+    path("<uuid:key>/history.json", figures.history, name="history"),
+    path("<uuid:key>/screenshot.png", figures.screenshot, name="screenshot"),
+    path("<uuid:key>/bandwidth/", act.bandwidth, name="bandwidth"),
+    path("<uuid:key>/do/<slug:name>/", act.act, name="act"),
+    path("<uuid:key>/do/<slug:name>/virsh/", act.preview, name="preview"),
+    path("<uuid:key>/definition/<slug:which>.xml", definition.download, name="definition_file"),
+    path("<uuid:key>/<slug:tab>/", machine.machine, name="tab"),
+]
+if find_spec("vms.console.urls") is not None:
+    urlpatterns.insert(-1, path("<uuid:uuid>/console/", include("vms.console.urls")))

@@ -63,6 +63,7 @@ class Connection:
         self._raw = raw
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="libvirt-call")
         self._closed = threading.Event()
+        self._has_callback = False
         self._broken: errors.HypervisorError | None = None
         self.on_close: Callable[[str], None] = lambda reason: None
 
@@ -89,6 +90,7 @@ class Connection:
     def _guard(self, keepalive: tuple[int, int]) -> None:
         try:
             self._raw.registerCloseCallback(self._closed_by_libvirt, None)
+            self._has_callback = True
             self._raw.setKeepAlive(*keepalive)
         except libvirt.libvirtError as error:
             # The test driver inside this process knows neither; there is no wire to watch.
@@ -97,6 +99,7 @@ class Connection:
                 raise translate(error) from error
 
     def _closed_by_libvirt(self, _raw: object, reason: int, _opaque: object) -> None:
+        self._has_callback = False
         words = {0: "error", 1: "end of file", 2: "keepalive timed out", 3: "closed by us"}
         self._break(errors.Unreachable("The connection to the host was lost.", detail=words.get(reason, str(reason))))
         self.on_close(words.get(reason, str(reason)))
@@ -152,10 +155,11 @@ class Connection:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _close_quietly(self) -> None:
-        try:
-            self._raw.unregisterCloseCallback()
-        except libvirt.libvirtError:
-            pass  # It was already closed, or never had one.
+        if self._has_callback:
+            try:
+                self._raw.unregisterCloseCallback()
+            except libvirt.libvirtError:
+                pass  # libvirt closed it in this very moment.
         try:
             self._raw.close()
         except libvirt.libvirtError:
@@ -168,30 +172,27 @@ class Connection:
         self.close()
 
 
-_opening: dict[str, Future[Any]] = {}
-_opening_lock = threading.Lock()
+_hanging: dict[str, Future[Any]] = {}
+_hanging_lock = threading.Lock()
 
 
 def _open_within(target: Target, seconds: float) -> libvirt.virConnect:
-    """virConnectOpenAuth on a thread of its own; one that hangs is waited for again, never joined by a second one."""
-    with _opening_lock:
-        pending = _opening.get(target.uri)
-        if pending is not None and not pending.done():
-            raise errors.Silent("The host took the connection and has not answered since.")
-        future: Future[Any] = Future()
-        _opening[target.uri] = future
+    """virConnectOpenAuth on a thread of its own. While one hangs beyond its deadline, no more are started for that URI."""
+    with _hanging_lock:
+        hanging = _hanging.get(target.uri)
+    if hanging is not None and not hanging.done():
+        raise errors.Silent("The host took the connection and has not answered since.")
+    future: Future[Any] = Future()
     threading.Thread(target=_open_into, args=(future, target), name="libvirt-open", daemon=True).start()
     try:
         return future.result(seconds)
     except FutureTimeout:
+        with _hanging_lock:
+            _hanging[target.uri] = future
         future.add_done_callback(_close_late)
         raise errors.Silent(f"The host took the connection and did not answer within {seconds:g} s.") from None
     except libvirt.libvirtError as error:
         raise translate(error) from error
-    finally:
-        if future.done():
-            with _opening_lock:
-                _opening.pop(target.uri, None)
 
 
 def _open_into(future: Future[Any], target: Target) -> None:

@@ -81,6 +81,12 @@ class Kind(ABC):
             raise InvalidArguments(name, f"{self.name} takes no argument {name!r}.")
         return {}
 
+    def clean_signal(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """A signal's arguments as checked plain data; raises InvalidArguments. Without own signals, none are taken."""
+        for argument in arguments:
+            raise InvalidArguments(argument, f"{name} takes no argument {argument!r}.")
+        return {}
+
     @abstractmethod
     def subject(self, row: Any) -> Subject:
         """The subject for a model instance."""

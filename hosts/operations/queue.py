@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -184,16 +185,23 @@ def _cancel_queued(pk: Any, actor: Actor) -> bool:
 def _cancel_children(parent: Operation, actor: Actor) -> None:
     for child in parent.children.filter(state__in=Operation.ACTIVE):
         if not _cancel_queued(child.pk, actor) and get(child.kind).cancellable:
-            signal(child, "cancel", {}, actor)
+            with suppress(Refused):  # It has ended meanwhile.
+                signal(child, "cancel", {}, actor)
 
 
-def signal(operation: Operation, name: str, arguments: dict[str, Any], actor: Actor) -> OperationSignal:
-    """Leave a signal for a running operation. Raises Refused when its kind does not know the signal."""
-    if name != "cancel" and name not in get(operation.kind).signals:
+def signal(operation: Operation, name: str, arguments: Mapping[str, Any], actor: Actor) -> OperationSignal:
+    """Leave a signal for a running operation. Raises Denied, or Refused when its kind or its state does not allow it."""
+    if not may_cancel(_user(actor), operation):
+        raise access.Denied(_("You do not have the right to do this."))
+    kind = get(operation.kind)
+    if name != "cancel" and name not in kind.signals:
         raise InvalidArguments("signal", f"{operation.kind} does not take the signal {name[:20]!r}.")
-    row = OperationSignal.objects.create(
-        operation=operation, name=name, arguments=arguments, actor_name=actor.label
-    )
+    cleaned = kind.clean_signal(name, arguments)
+    if not Operation.objects.filter(pk=operation.pk, state=Operation.State.RUNNING).exists():
+        raise Refused(_("It is not running."))
+    if name != "cancel":
+        audit.record(actor, f"operation.{name}", operation, subject_uuid=operation.subject_uuid, **cleaned)
+    row = OperationSignal.objects.create(operation=operation, name=name, arguments=cleaned, actor_name=actor.label)
     notify.changed("operations-wake", f"operation:{operation.pk}")
     return row
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -36,22 +37,23 @@ class Connections:
 
     def __init__(self) -> None:
         self._shared: dict[int, tuple[str, Connection]] = {}
-        self._lock = threading.Lock()
+        self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def get(self, host: Host, own: bool) -> Connection:
         """A live connection to the host as it is configured now."""
         if own:
             return self._open(host)
         key = configuration_of(host)
-        with self._lock:
+        # One lock a host: the first opens, those who come meanwhile share what it opened.
+        with self._locks[host.pk]:
             known, connection = self._shared.get(host.pk, ("", None))
-        if connection is not None and connection.is_alive and known == key:
-            return connection
-        self.forget(host.pk)
-        fresh = self._open(host)
-        with self._lock:
+            if connection is not None and connection.is_alive and known == key:
+                return connection
+            if connection is not None:
+                connection.close()
+            fresh = self._open(host)
             self._shared[host.pk] = (key, fresh)
-        return fresh
+            return fresh
 
     def _open(self, host: Host) -> Connection:
         try:
@@ -66,17 +68,10 @@ class Connections:
             workers=8,
         )
 
-    def forget(self, host_id: int) -> None:
-        """Close the shared connection (the host was changed or removed)."""
-        with self._lock:
-            _key, connection = self._shared.pop(host_id, ("", None))
-        if connection is not None:
-            connection.close()
-
     def close(self) -> None:
         """Close all."""
-        for host_id in list(self._shared):
-            self.forget(host_id)
+        for _key, connection in list(self._shared.values()):
+            connection.close()
 
 
 class Runner:

@@ -9,8 +9,8 @@ from lxml import etree
 
 NAMESPACE = "https://kvmdash.org/xmlns/1"
 PREFIX = "kvmdash"
-_TAG = re.compile(r"^[\w][\w .:/+-]{0,39}$")
-_FOLDER_PART = re.compile(r"^[\w][\w .+-]{0,59}$")
+_TAG = re.compile(r"^[\w][\w .:/+-]{0,39}\Z")
+_FOLDER_PART = re.compile(r"^[\w][\w .+-]{0,59}\Z")
 
 
 @dataclass(frozen=True, slots=True)

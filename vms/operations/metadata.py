@@ -12,12 +12,16 @@ from hosts.operations.task import Task
 from vms.definition.metadata import NAMESPACE, PREFIX, OwnMetadata, build, is_folder, is_tag
 from vms.operations.base import GuestKind, virsh
 
-FIELDS = ("title", "description", "tags", "folder")
+FIELDS = ("title", "description", "tags", "add_tags", "remove_tags", "folder")
+TAG_FIELDS = ("tags", "add_tags", "remove_tags")
 CONTROL = {chr(code) for code in range(32)} - {"\n", "\t"}
 
 
 class SetMetadata(GuestKind):
-    """Any of title, description, tags (a list or comma-separated) and folder; what is not named stays."""
+    """Any of title, description, tags (a list or comma-separated) and folder; what is not named stays.
+
+    ``add_tags`` and ``remove_tags`` change the tags that are there, which is what many guests at once want.
+    """
 
     name = "set-metadata"
     label = _("Edit notes")
@@ -29,9 +33,11 @@ class SetMetadata(GuestKind):
             raise InvalidArguments(min(unknown), f"There is no field {min(unknown)!r}.")
         if not arguments:
             raise InvalidArguments("title", _("Nothing to set."))
-        cleaned = {name: self._text(name, arguments[name]) for name in FIELDS if name in arguments and name != "tags"}
-        if "tags" in arguments:
-            cleaned["tags"] = self._tags(arguments["tags"])
+        given = [name for name in FIELDS if name in arguments]
+        cleaned: dict[str, Any] = {
+            name: self._tags(name, arguments[name]) if name in TAG_FIELDS else self._text(name, arguments[name])
+            for name in given
+        }
         if not is_folder(cleaned.get("folder", "")):
             raise InvalidArguments("folder", _("A folder is words divided by '/', such as shop/front."))
         return cleaned
@@ -46,14 +52,14 @@ class SetMetadata(GuestKind):
             raise InvalidArguments(name, _("At most 8192 characters."))
         return text.strip("/") if name == "folder" else text
 
-    def _tags(self, value: Any) -> list[str]:
+    def _tags(self, name: str, value: Any) -> list[str]:
         words = value.split(",") if isinstance(value, str) else value
         if not isinstance(words, list) or len(words) > 40:
-            raise InvalidArguments("tags", _("Tags are at most 40 words, divided by commas."))
+            raise InvalidArguments(name, _("Tags are at most 40 words, divided by commas."))
         tags = sorted({str(word).strip() for word in words if str(word).strip()}, key=str.lower)
         for tag in tags:
             if not is_tag(tag):
-                raise InvalidArguments("tags", _("%(tag)s will not do as a tag.") % {"tag": repr(tag[:50])})
+                raise InvalidArguments(name, _("%(tag)s will not do as a tag.") % {"tag": repr(tag[:50])})
         return tags
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
@@ -62,12 +68,9 @@ class SetMetadata(GuestKind):
             lines.append(virsh("desc", subject, "--title", "--config", "--live", arguments["title"]))
         if "description" in arguments:
             lines.append(virsh("desc", subject, "--config", "--live", arguments["description"]))
-        if "tags" in arguments or "folder" in arguments:
+        if _concerns_own(arguments):
             vm = subject.row
-            own = OwnMetadata(
-                tags=arguments.get("tags", [tag.name for tag in vm.tags.all()]),
-                folder=arguments.get("folder", vm.folder),
-            )
+            own = _changed(OwnMetadata([tag.name for tag in vm.tags.all()], vm.folder), arguments)
             change = ["--set", build(own)] if build(own) else ["--remove"]
             lines.append(virsh("metadata", subject, NAMESPACE, "--key", PREFIX, *change))
         return "\n".join(lines)
@@ -81,11 +84,21 @@ class SetMetadata(GuestKind):
             guest.set_title(arguments["title"])
         if "description" in arguments:
             guest.set_description(arguments["description"])
-        if "tags" in arguments or "folder" in arguments:
+        if _concerns_own(arguments):
             now = metadata.read(parse(guest.definition()))
-            own = OwnMetadata(arguments.get("tags", now.tags), arguments.get("folder", now.folder))
-            guest.set_own_metadata(build(own))
+            guest.set_own_metadata(build(_changed(now, arguments)))
         return {"set": sorted(arguments)}
 
     # Setting the same values twice is the same as setting them once.
     recover = run
+
+
+def _concerns_own(arguments: Mapping[str, Any]) -> bool:
+    return "folder" in arguments or any(name in arguments for name in TAG_FIELDS)
+
+
+def _changed(now: OwnMetadata, arguments: Mapping[str, Any]) -> OwnMetadata:
+    """``now`` with what was asked for."""
+    tags = set(arguments.get("tags", now.tags)) | set(arguments.get("add_tags", ()))
+    tags -= set(arguments.get("remove_tags", ()))
+    return OwnMetadata(sorted(tags, key=str.lower), arguments.get("folder", now.folder))

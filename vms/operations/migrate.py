@@ -75,6 +75,14 @@ class Migrate(GuestKind):
             cleaned[name] = value
         return cleaned
 
+    def clean_signal(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if name != "bandwidth":
+            return super().clean_signal(name, arguments)
+        unknown = set(arguments) - {"bandwidth"}
+        if unknown:
+            raise InvalidArguments(min(unknown), f"bandwidth takes no argument {min(unknown)!r}.")
+        return {"bandwidth": _bandwidth(arguments.get("bandwidth"))}
+
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
         super().check(subject, arguments)
         target = Host.objects.get(name=arguments["host"])

@@ -1,0 +1,249 @@
+"""The API's hosts, operations and people. Rows are read, operations are asked for; nothing here talks to a host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from django.db.models import Count, Model, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from ninja import Body, Path, Query, Router, Schema, Status
+
+from hosts import access
+from hosts.api_schemas import (
+    Credentials,
+    Guests,
+    HostDetail,
+    HostOut,
+    HostPage,
+    LogLine,
+    Me,
+    NetworkOut,
+    NoArguments,
+    OperationDetail,
+    OperationOut,
+    OperationPage,
+    OperationQuery,
+    Paging,
+    PoolOut,
+    SignalBody,
+)
+from hosts.models import Host, Operation
+from hosts.operations import presenter, queue
+from hosts.operations.kind import registry
+from hosts.problems import ANY, CHANGE, invalid
+from hosts.requests import actor_of
+from hosts.tokens import token_of
+
+router = Router()
+M = TypeVar("M", bound=Model)
+Accepted = Status[OperationOut]
+HostName = Annotated[
+    str, Path(..., max_length=63, pattern=r"^[A-Za-z0-9.-]+$", description="The host's name here, such as kvm1.")
+]
+
+
+@router.get("me", response={200: Me, **ANY}, tags=["me"], summary="Who am I, and what may I do")
+def me(request: HttpRequest) -> Me:
+    """The owner of the token, with every verb and whether it is allowed."""
+    user: Any = request.user
+    token = token_of(request)
+    return Me(
+        username=user.username,
+        name=str(user),
+        role=user.role,
+        may_watch_consoles=user.may_watch_consoles,
+        verbs={verb: access.may(user, verb) for verb in sorted(access.VERBS)},
+        token=token.name if token else None,
+        token_expires_at=token.expires_at if token else None,
+    )
+
+
+@router.get("hosts", response={200: HostPage, **ANY}, tags=["hosts"], summary="List hosts")
+def hosts(request: HttpRequest, paging: Query[Paging]) -> HostPage:
+    """All hosts by name, with their state and figures."""
+    only_known(request, Paging)
+    rows, numbers = page_of(access.visible_to(request.user, _hosts()), paging)
+    return HostPage(items=[HostOut(**_host(row)) for row in rows], **numbers)
+
+
+@router.get("hosts/{name}", response={200: HostDetail, **ANY}, tags=["hosts"], summary="One host")
+def host(request: HttpRequest, name: HostName) -> HostDetail:
+    """Facts, figures, storage pools and networks of a host, and which credentials are set for it."""
+    row = find(access.visible_to(request.user, _hosts()), name=name)
+    more = ("state_detail", "peer_uri", "reconciled_at", "sockets", "cores", "threads", "mhz", "cells")
+    return HostDetail(
+        **_host(row),
+        **columns(row, more),
+        credentials=Credentials(**{field: bool(getattr(row, field)) for field in Credentials.model_fields}),
+        pools=[PoolOut(**columns(pool, PoolOut.model_fields)) for pool in row.pools.all()],
+        networks=[NetworkOut(**columns(network, NetworkOut.model_fields)) for network in row.networks.all()],
+    )
+
+
+@router.post("hosts/{name}/refresh", response={202: OperationOut, **CHANGE}, tags=["hosts"], summary="Read a host again")
+def refresh(
+    request: HttpRequest,
+    response: HttpResponse,
+    name: HostName,
+    arguments: NoArguments | None = Body(None),  # noqa: B008 - how ninja declares a body
+) -> Accepted:
+    """Have everything of the host read again."""
+    row = find(access.visible_to(request.user, Host.objects.all()), name=name)
+    return accepted(request, response, queue.enqueue("host-refresh", row, {}, actor_of(request, "api")))
+
+
+@router.get("operations", response={200: OperationPage, **ANY}, tags=["operations"], summary="List operations")
+def operations(request: HttpRequest, query: Query[OperationQuery]) -> OperationPage:
+    """Newest first. The children of bulk operations are listed too; ``parent`` tells them apart."""
+    only_known(request, OperationQuery)
+    wanted = _operations_filter(query)
+    rows, numbers = page_of(access.visible_to(request.user, Operation.objects.filter(wanted)), query)
+    return OperationPage(items=[operation_out(request, row) for row in rows], **numbers)
+
+
+@router.get("operations/{id}", response={200: OperationDetail, **ANY}, tags=["operations"], summary="One operation")
+def operation(request: HttpRequest, id: UUID) -> OperationDetail:  # noqa: A002 - the name in the address
+    """State, progress figures, log, error, and the children of a bulk operation."""
+    row = _operation(request, id)
+    kind = registry.get(row.kind)
+    return OperationDetail(
+        **_operation_fields(request, row),
+        signals=list(kind.signals) if kind is not None and row.is_active else [],
+        log=[LogLine(**columns(line, LogLine.model_fields)) for line in row.log.all()],
+        children=[operation_out(request, child) for child in row.children.all()],
+    )
+
+
+@router.post(
+    "operations/{id}/cancel", response={202: OperationOut, **CHANGE}, tags=["operations"], summary="Cancel an operation"
+)
+def cancel(request: HttpRequest, response: HttpResponse, id: UUID) -> Accepted:  # noqa: A002
+    """A waiting operation ends at once; a running one is asked to stop, if it can be stopped."""
+    row = _operation(request, id)
+    queue.cancel(row, actor_of(request, "api"))
+    return accepted(request, response, _operation(request, id))
+
+
+@router.post(
+    "operations/{id}/signal",
+    response={202: OperationOut, **CHANGE},
+    tags=["operations"],
+    summary="Ask something of a running operation",
+)
+def signal(request: HttpRequest, response: HttpResponse, id: UUID, body: SignalBody) -> Accepted:  # noqa: A002
+    """Such as another bandwidth for a migration under way: ``{"signal": "bandwidth", "arguments": {"bandwidth": 200}}``."""
+    row = _operation(request, id)
+    queue.signal(row, body.signal, body.arguments, actor_of(request, "api"))
+    return accepted(request, response, row)
+
+
+def accepted(request: HttpRequest, response: HttpResponse, row: Operation) -> Accepted:
+    """202 with the operation, as the answer to having asked for it."""
+    response.headers["Location"] = _operation_url(row)
+    return Status(202, operation_out(request, row))
+
+
+def operation_out(request: HttpRequest, row: Operation) -> OperationOut:
+    """An operation as the API tells it."""
+    return OperationOut(**_operation_fields(request, row))
+
+
+def page_of(rows: QuerySet[M], paging: Paging) -> tuple[list[M], dict[str, int]]:
+    """The rows of one page, and the numbers that go with them."""
+    start = (paging.page - 1) * paging.page_size
+    numbers = {"count": rows.count(), "page": paging.page, "page_size": paging.page_size}
+    return list(rows[start : start + paging.page_size]), numbers
+
+
+def find(rows: QuerySet[M], **wanted: Any) -> M:
+    """The one row, or 404."""
+    row = rows.filter(**wanted).first()
+    if row is None:
+        raise Http404(_("There is no such %(thing)s.") % {"thing": rows.model._meta.verbose_name})
+    return row
+
+
+def only_known(request: HttpRequest, query: type[Schema]) -> None:
+    """422 for a parameter that does not exist: a mistyped filter must not mean 'all'."""
+    for name in request.GET:
+        if name not in query.model_fields:
+            raise invalid("query", name[:40], _("There is no parameter of this name."))
+
+
+def columns(row: Any, names: Any) -> dict[str, Any]:
+    """Attributes of a row by name."""
+    return {name: getattr(row, name) for name in names}
+
+
+def _hosts() -> QuerySet[Host]:
+    present = Q(vms__absent_since=None)
+    running = present & Q(vms__power_state__in=("running", "migrating"))
+    return Host.objects.annotate(
+        guests_total=Count("vms", filter=present), guests_running=Count("vms", filter=running)
+    ).order_by("name")
+
+
+def _host(row: Any) -> dict[str, Any]:
+    names = [name for name in HostOut.model_fields if name != "guests"]
+    return columns(row, names) | {"guests": Guests(total=row.guests_total, running=row.guests_running)}
+
+
+def _operation(request: HttpRequest, pk: UUID) -> Operation:
+    return find(access.visible_to(request.user, Operation.objects.all()), pk=pk)
+
+
+def _operation_url(row: Operation) -> str:
+    return reverse("api:operation", args=[row.pk])
+
+
+def _operation_fields(request: HttpRequest, row: Operation) -> dict[str, Any]:
+    same = ("id", "kind", "state", "arguments", "virsh", "created_at", "started_at", "finished_at")
+    kind = registry.get(str(row.arguments.get("kind", "")) if row.kind == queue.BULK else row.kind)
+    return columns(row, (*same, "duration", "percent", "progress", "result")) | {
+        "url": _operation_url(row),
+        "label": str(kind.label) if kind is not None else row.kind,
+        "subject": row.subject_name or row.host_name,
+        "vm": row.subject_uuid,
+        "host": row.host_name or None,
+        "parent": row.parent_id,
+        "actor": row.actor_name,
+        "progress_text": presenter.progress_text(row),
+        "error": row.error or None,
+        "cancellable": presenter.is_cancellable(row, request.user),
+    }
+
+
+_OPERATION_FILTERS: dict[str, Callable[[Any], Q]] = {
+    "state": lambda value: Q(state__in=value.split(",")),
+    "kind": lambda value: Q(kind=value),
+    "actor": lambda value: Q(actor_name=value),
+    "host": lambda value: Q(host_name=value),
+    "vm": lambda value: Q(subject_uuid=value),
+    "parent": lambda value: Q(parent_id=value),
+    "since": lambda value: Q(created_at__gte=_moment("since", value)),
+}
+
+
+def _operations_filter(query: OperationQuery) -> Q:
+    wanted = Q()
+    for name, condition in _OPERATION_FILTERS.items():
+        value = getattr(query, name)
+        if value is not None:
+            wanted &= condition(value)
+    return wanted
+
+
+def _moment(field: str, text: str) -> datetime:
+    """A moment in ISO 8601 with its offset."""
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))  # An unquoted '+' arrives as a space.
+        if moment.tzinfo is None or "T" not in text.upper():
+            raise ValueError
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise invalid("query", field, _("A moment looks like 2026-01-31T12:00:00Z.")) from None

@@ -1,0 +1,164 @@
+"""The API's guests. Each kind of operation on a guest is an address of its own, made from the registry of kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from ninja import Body, Query, Router
+from pydantic import BaseModel, ValidationError
+
+from hosts import access
+from hosts.api import Accepted, accepted, columns, find, only_known, page_of
+from hosts.api_schemas import AnyArguments, OperationOut
+from hosts.models import Operation
+from hosts.operations import queue
+from hosts.operations.kind import Kind, registry
+from hosts.problems import ANY, CHANGE, FieldError, ProblemError, invalid
+from hosts.requests import actor_of
+from vms.api_schemas import (
+    ARGUMENTS,
+    BulkBody,
+    SightingOut,
+    VmDetail,
+    VmOut,
+    VmPage,
+    VmQuery,
+    WatcherOut,
+    verbs,
+)
+from vms.models import ConsoleSession, Sighting, VirtualMachine
+from vms.operations.base import GuestKind
+from vms.selection import FILTERS, InvalidFilter, filter_vms, sort_vms
+
+router = Router(tags=["vms"])
+
+
+@router.get("vms", response={200: VmPage, **ANY}, summary="List guests")
+def vms(request: HttpRequest, query: Query[VmQuery]) -> VmPage:
+    """The same search, filters and sorting as the page of virtual machines."""
+    only_known(request, VmQuery)
+    given = {name: value for name in FILTERS if (value := getattr(query, name))}
+    try:
+        wanted = sort_vms(filter_vms(_visible(request), given), query.sort)
+    except InvalidFilter as error:
+        raise invalid("query", error.field, error.message) from error
+    rows, numbers = page_of(wanted, query)
+    return VmPage(items=[VmOut(**_vm(row)) for row in rows], **numbers)
+
+
+@router.post("vms/bulk", response={202: OperationOut, **CHANGE}, summary="Ask for the same change to many guests")
+def bulk(request: HttpRequest, response: HttpResponse, body: BulkBody) -> Accepted:
+    """One operation with a child for each guest, each with a result of its own."""
+    kind = registry.get(body.verb)
+    if not isinstance(kind, GuestKind):
+        raise invalid("body", "verb", _("There is no such verb; there are %(verbs)s.") % {"verbs": ", ".join(verbs())})
+    arguments = _arguments_of(kind, body.arguments)
+    rows = _all_of(request, body.uuids)
+    return accepted(request, response, queue.enqueue_many(kind.name, rows, arguments, actor_of(request, "api")))
+
+
+@router.get("vms/{uuid}", response={200: VmDetail, **ANY}, summary="One guest")
+def vm(request: HttpRequest, uuid: UUID) -> VmDetail:
+    """Everything known of a guest: where it was seen, its devices, who watches it, its definition."""
+    row = find(_visible(request), uuid=uuid)
+    sightings = list(row.sightings.select_related("host").order_by("host__name"))
+    busy = Operation.objects.filter(subject_uuid=uuid, exclusive=True, state__in=Operation.ACTIVE).first()
+    return VmDetail(
+        **_vm(row),
+        **columns(row, ("description", "disks", "nics", "graphics", "devices")),
+        sightings=[_sighting(sighting) for sighting in sightings],
+        consoles=[_watcher(console) for console in row.console_sessions.filter(closed_at=None).select_related("user")],
+        operation=busy.pk if busy is not None else None,
+        definition=next((_definition(sighting) for sighting in sightings if sighting.host_id == row.host_id), ""),
+    )
+
+
+def _visible(request: HttpRequest) -> QuerySet[VirtualMachine]:
+    rows = access.visible_to(request.user, VirtualMachine.objects.all())
+    return rows.select_related("host").prefetch_related("tags")
+
+
+def _vm(row: VirtualMachine) -> dict[str, Any]:
+    own = {"tags", "host", "stale"}
+    return columns(row, [name for name in VmOut.model_fields if name not in own]) | {
+        "tags": [tag.name for tag in row.tags.all()],
+        "host": row.host.name if row.host is not None else None,
+        "stale": row.is_stale,
+    }
+
+
+def _sighting(row: Sighting) -> SightingOut:
+    same = [name for name in SightingOut.model_fields if name != "host"]
+    return SightingOut(host=row.host.name, **columns(row, same))
+
+
+def _watcher(row: ConsoleSession) -> WatcherOut:
+    return WatcherOut(user=row.user.username, **columns(row, ("kind", "view_only", "opened_at")))
+
+
+def _definition(row: Sighting) -> str:
+    return row.live_definition or row.inactive_definition
+
+
+def _all_of(request: HttpRequest, uuids: list[UUID]) -> list[VirtualMachine]:
+    """The guests in the order asked for, each once; 422 when one is not there."""
+    found = {row.uuid: row for row in _visible(request).filter(uuid__in=uuids)}
+    missing = [uuid for uuid in uuids if uuid not in found]
+    if missing:
+        raise invalid("body", "uuids", _("There is no guest %(uuid)s.") % {"uuid": missing[0]})
+    return [found[uuid] for uuid in dict.fromkeys(uuids)]
+
+
+def _arguments_of(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a bulk operation, checked like those of a single one."""
+    try:
+        return _sent(ARGUMENTS.get(kind.name, AnyArguments).model_validate(given))
+    except ValidationError as error:
+        wrong = [
+            FieldError(location="body", field=".".join(map(str, ("arguments", *one["loc"]))), message=one["msg"])
+            for one in error.errors(include_url=False)
+        ]
+        raise ProblemError(422, wrong[0].message, wrong) from error
+
+
+def _sent(arguments: BaseModel | None) -> dict[str, Any]:
+    """What was said, without what was not: defaults are the kind's business."""
+    return arguments.model_dump(exclude_unset=True) if arguments is not None else {}
+
+
+def _act(kind: Kind) -> Callable[..., Accepted]:
+    """The view that asks for this kind of operation."""
+
+    def act(request: HttpRequest, response: HttpResponse, uuid: UUID, arguments: Any = None) -> Accepted:
+        row = find(_visible(request), uuid=uuid)
+        return accepted(request, response, queue.enqueue(kind.name, row, _sent(arguments), actor_of(request, "api")))
+
+    model = ARGUMENTS.get(kind.name, AnyArguments)
+    required = bool({"required", "minProperties"} & set(model.model_json_schema()))
+    act.__name__ = act.__qualname__ = f"vm_{kind.name.replace('-', '_')}"
+    act.__doc__ = type(kind).__doc__
+    # ninja reads these: the body's schema is the kind's own.
+    act.__annotations__ |= {"request": HttpRequest, "response": HttpResponse, "uuid": UUID}
+    act.__annotations__["arguments"] = model if required else model | None
+    act.__defaults__ = (Body(...) if required else Body(None),)
+    return act
+
+
+def _add_verbs() -> None:
+    for name in verbs():
+        kind = registry[name]
+        decorate = router.post(
+            f"vms/{{uuid}}/{name}",
+            response={202: OperationOut, **CHANGE},
+            summary=str(kind.label),
+            url_name=f"vm-{name}",
+        )
+        decorate(_act(kind))
+
+
+_add_verbs()

@@ -1,0 +1,208 @@
+"""What the API says of guests, and what is said to it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from ninja import Field, Schema
+from pydantic import BaseModel, JsonValue, StringConstraints
+
+from hosts.api_schemas import Body, NoArguments, Page, Paging
+from hosts.operations.kind import registry
+from vms.models import VirtualMachine
+from vms.operations.base import GuestKind
+from vms.selection import LONGEST_VALUE, SORTS
+
+STATES = "|".join(VirtualMachine.PowerState.values)
+LINE = r"^[^\x00-\x1f]*$"
+TEXT = r"^([^\x00-\x08\x0b-\x1f]|\r\n)*$"
+TAG = r"^\w[\w .:/+-]{0,39}$"
+FOLDER = r"^(\w[\w .+-]{0,59}(/\w[\w .+-]{0,59})*)?$"
+MOST_AT_ONCE = 1000
+
+
+def _filter(description: str, pattern: str = LINE) -> Any:
+    """A filter; it is vms.selection that checks it, the pattern tells people beforehand."""
+    extra: dict[str, Any] = {"pattern": pattern, "maxLength": LONGEST_VALUE}
+    return Field(None, description=description, json_schema_extra=extra)
+
+
+def _flag(description: str) -> Any:
+    return _filter(description, r"^(yes|no|true|false|1|0)?$")
+
+
+class VmQuery(Paging):
+    """Which guests, in which order: the same as on the page."""
+
+    q: str | None = _filter("Words that must all be found in name, title, UUID, folder, host, tags, MAC or address.")
+    seen: str | None = _filter("Default present.", r"^(present|live|stale|gone|all)?$")
+    state: str | None = _filter("One or more, divided by commas.", rf"^(({STATES})(,({STATES}))*)?$")
+    host: str | None = _filter("Names of hosts, divided by commas.")
+    tag: str | None = _filter("All of these tags, divided by commas.")
+    folder: str | None = _filter("This folder and those in it; / for guests in none.")
+    os: str | None = _filter("The operating system, as the definition names it.")
+    console: str | None = _flag("Has a graphical console.")
+    agent: str | None = _flag("The guest agent answers.")
+    autostart: str | None = _flag("Starts with its host.")
+    persistent: str | None = _flag("Is kept when it is off.")
+    saved: str | None = _flag("Has saved memory.")
+    busy: str | None = _flag("An operation on it waits or runs.")
+    sort: str = Field(
+        "name",
+        description="What to sort by; '-' before it for descending.",
+        json_schema_extra={"pattern": f"^-?({'|'.join(SORTS)})$"},
+    )
+
+
+class VmOut(Schema):
+    """A guest as last seen. Sizes in bytes."""
+
+    uuid: UUID
+    name: str
+    title: str
+    folder: str
+    tags: list[str]
+    host: str | None
+    power_state: str = Field(json_schema_extra={"enum": list(VirtualMachine.PowerState.values)})
+    power_reason: str
+    state_since: datetime
+    seen_at: datetime | None
+    absent_since: datetime | None = Field(description="Since when no host holds it.")
+    stale: bool = Field(description="Its host cannot be asked now: all of this is as last seen.")
+    persistent: bool
+    autostart: bool
+    managed_save: bool
+    agent_connected: bool | None
+    os_type: str
+    arch: str
+    machine: str
+    vcpus: int
+    memory: int
+    cpu_percent: float | None
+    memory_used: int | None
+    addresses: list[Any]
+
+
+class SightingOut(Schema):
+    """What one host says of the guest."""
+
+    host: str
+    name: str
+    power_state: str
+    power_reason: str
+    persistent: bool
+    autostart: bool
+    managed_save: bool
+    since: datetime
+    seen_at: datetime
+    absent_since: datetime | None
+
+
+class WatcherOut(Schema):
+    """A console that is open."""
+
+    user: str
+    kind: str
+    view_only: bool
+    opened_at: datetime
+
+
+class VmDetail(VmOut):
+    """All of a guest."""
+
+    description: str
+    disks: list[Any]
+    nics: list[Any]
+    graphics: list[Any]
+    devices: list[Any]
+    sightings: list[SightingOut]
+    consoles: list[WatcherOut] = Field(description="The consoles that are open.")
+    operation: UUID | None = Field(description="The operation that waits or runs and keeps others out.")
+    definition: str = Field(description="The domain XML where it is now: the live one if it runs. Without secrets.")
+
+
+class VmPage(Page):
+    """Some of the guests."""
+
+    items: list[VmOut]
+
+
+class ShutdownArguments(Body):
+    """How long to wait."""
+
+    wait: int = Field(120, ge=1, le=3600, description="Seconds until it is reported as not having obeyed.")
+
+
+class AutostartArguments(Body):
+    """On or off."""
+
+    enabled: bool = Field(True, description="Start with its host, or not.")
+
+
+class MetadataArguments(Body):
+    """What is not named stays as it is."""
+
+    model_config = Body.model_config | {"json_schema_extra": {"minProperties": 1}}
+
+    title: str = Field("", max_length=255, pattern=LINE)
+    description: str = Field("", max_length=8192, pattern=TEXT)
+    tags: list[Annotated[str, StringConstraints(pattern=TAG)]] = Field([], max_length=40)
+    folder: str = Field("", max_length=200, pattern=FOLDER, description="Such as shop/front.")
+
+
+class MigrateArguments(Body):
+    """Where to, and how."""
+
+    host: str = Field(max_length=63, pattern=r"^[A-Za-z0-9.-]+$", description="The host to move to, such as kvm2.")
+    bandwidth: int = Field(0, ge=0, le=1024 * 1024, description="MiB a second; 0 is no limit.")
+    copy_storage: bool = Field(False, description="Send the disks along; for disks the target cannot see.")
+    persist: bool = Field(True, description="Define the guest on the target.")
+    undefine_source: bool = Field(True, description="Remove the definition at the source.")
+    unsafe: bool = Field(False, description="Skip libvirt's check that the disks are shared.")
+    auto_converge: bool = Field(False, description="Slow the guest down so that the move ends.")
+
+
+#: kind → what it takes, for the documentation and the check of JSON types; the kind itself has the last word
+ARGUMENTS: dict[str, type[BaseModel]] = {
+    "shutdown": ShutdownArguments,
+    "autostart": AutostartArguments,
+    "set-metadata": MetadataArguments,
+    "migrate": MigrateArguments,
+    **dict.fromkeys(
+        ("start", "reboot", "reset", "destroy", "suspend", "resume", "managed-save", "managed-save-remove"),
+        NoArguments,
+    ),
+}
+
+
+def verbs() -> list[str]:
+    """What can be asked of a guest."""
+    return sorted(name for name, kind in registry.items() if isinstance(kind, GuestKind))
+
+
+class BulkBody(Body):
+    """The same change for many guests."""
+
+    verb: str = Field(
+        max_length=40,
+        description="One of the verbs that a single guest takes, such as start.",
+        json_schema_extra=lambda schema: schema.update(enum=list[JsonValue](verbs())),
+    )
+    uuids: list[Annotated[UUID, Field(strict=False)]] = Field(min_length=1, max_length=MOST_AT_ONCE)
+    arguments: dict[str, Any] = Field({}, description="As the verb takes them, for all of them the same.")
+
+
+class ConsoleBody(Body):
+    """How the console is wanted."""
+
+    view_only: bool = Field(False, description="Without keyboard and mouse.")
+
+
+class ConsoleOut(Schema):
+    """The right to open one console once."""
+
+    url: str = Field(description="A websocket that speaks RFB (VNC).")
+    view_only: bool
+    expires_in: int = Field(description="Seconds until it must have been opened.")

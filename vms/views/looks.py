@@ -1,0 +1,79 @@
+"""How the kinds that act on guests look: icon, a line for newcomers, whether they ask first, where they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy
+
+from vms.models import VirtualMachine
+from vms.operations.base import GuestKind
+
+PowerState = VirtualMachine.PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a kind looks: icon, one line for people new to KVM, and whether it asks first (``asks``) or is dangerous."""
+
+    icon: str = "bolt"
+    hint: Any = ""
+    asks: bool = False
+    danger: bool = False
+
+
+LOOKS: dict[str, Look] = {
+    "start": Look(icon="player-play", hint=gettext_lazy("Boots it, or goes on from its saved memory.")),
+    "shutdown": Look(
+        icon="power",
+        hint=gettext_lazy("Presses its power button: the guest's own system shuts down, if it listens."),
+        asks=True,
+    ),
+    "reboot": Look(icon="reload", hint=gettext_lazy("Asks the guest's own system to restart."), asks=True),
+    "suspend": Look(
+        icon="player-pause", hint=gettext_lazy("Stops its processors. Memory stays in the host's RAM; nothing is lost.")
+    ),
+    "resume": Look(icon="player-play", hint=gettext_lazy("Lets its processors run on.")),
+    "managed-save": Look(
+        icon="device-floppy",
+        hint=gettext_lazy("Writes its memory to the host's disk and stops it; the next start goes on from there."),
+        asks=True,
+    ),
+    "managed-save-remove": Look(
+        icon="eraser",
+        hint=gettext_lazy("Throws the saved memory away: the next start boots from disk, as after a power cut."),
+        danger=True,
+    ),
+    "migrate": Look(icon="arrows-right-left", hint=gettext_lazy("Moves it to another host while it runs.")),
+    "autostart": Look(icon="repeat", hint=gettext_lazy("Whether the host starts it when the host itself boots.")),
+    "set-metadata": Look(
+        icon="edit", hint=gettext_lazy("Title, description, tags and folder; kept in its own definition.")
+    ),
+    "reset": Look(
+        icon="rotate-clockwise",
+        hint=gettext_lazy("The reset button: starts over at once; what is not on disk is lost."),
+        danger=True,
+    ),
+    "destroy": Look(
+        icon="plug-off",
+        hint=gettext_lazy("Pulls its plug: stops at once; what is not on disk is lost. Nothing is deleted."),
+        danger=True,
+    ),
+}
+#: what stands in the page's head for each state; the first one is the page's main button
+MAIN: dict[str, tuple[str, ...]] = {
+    PowerState.RUNNING: ("shutdown", "migrate"),
+    PowerState.MIGRATING: ("migrate",),
+    PowerState.PAUSED: ("resume", "migrate"),
+    PowerState.PMSUSPENDED: ("resume",),
+    PowerState.SHUTOFF: ("start",),
+    PowerState.CRASHED: ("start",),
+}
+ORDER = [*LOOKS]
+BULK_MAIN = ("start", "shutdown", "migrate")
+
+
+def look_of(kind: GuestKind) -> Look:
+    """How the kind looks; a kind nobody drew yet may say ``hint`` and ``danger`` itself."""
+    return LOOKS.get(kind.name) or Look(hint=getattr(kind, "hint", ""), danger=getattr(kind, "danger", False))

@@ -1,0 +1,128 @@
+"""What each live piece of a machine's page shows. Page and push use the same functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.core.cache import cache
+from django.urls import reverse
+
+from hosts import access
+from hosts.models import Operation, User
+from hosts.operations import presenter
+from hosts.operations.queue import BULK
+from vms import inventory
+from vms.models import Sighting, VirtualMachine
+from vms.views import rows
+from vms.views.actions import action, actions_of, busy_reason
+
+PowerState = VirtualMachine.PowerState
+ACTIVE_STATES = (PowerState.RUNNING, PowerState.PAUSED, PowerState.MIGRATING, PowerState.PMSUSPENDED)
+Context = dict[str, Any]
+Part = Callable[[VirtualMachine, User], Context]
+
+
+def head(vm: VirtualMachine, user: User) -> Context:
+    """Name, state, where, how old that is, and what can be done."""
+    busy = busy_reason(_active(vm, user))
+    return {
+        "vm": vm,
+        "state": rows.shown_state(vm),
+        "verified_at": verified_at(vm),
+        "actions": actions_of(vm, user, busy),
+        "console": _console(vm, user),
+    }
+
+
+def verified_at(vm: VirtualMachine) -> datetime | None:
+    """When the facts were last known to be so: a connected host tells every change, so its last sign of life counts."""
+    if vm.host is None or not vm.host.is_connected or vm.absent_since is not None or vm.host.seen_at is None:
+        return vm.seen_at
+    return max(vm.seen_at, vm.host.seen_at) if vm.seen_at else vm.host.seen_at
+
+
+def _console(vm: VirtualMachine, user: User) -> Context | None:
+    """The console button: None without the right; disabled while there is nothing to see."""
+    if not (access.may(user, "vm.console", vm) or access.may(user, "vm.console_view", vm)):
+        return None
+    live = vm.power_state in ACTIVE_STATES and not vm.is_stale and vm.absent_since is None
+    return {"url": reverse("vms:tab", args=[vm.uuid, "console"]), "enabled": live}
+
+
+def _operations(vm: VirtualMachine, user: User) -> Any:
+    wanted = Operation.objects.filter(subject_uuid=vm.uuid).exclude(kind=BULK)
+    return access.visible_to(user, wanted).select_related("host")
+
+
+def _active(vm: VirtualMachine, user: User) -> list[Context]:
+    found = _operations(vm, user).filter(state__in=Operation.ACTIVE).order_by("created_at")
+    return [presenter.present(operation, user) for operation in found]
+
+
+def operation(vm: VirtualMachine, user: User) -> Context:
+    """What is being done to it, and how the last thing ended."""
+    last = _operations(vm, user).exclude(state__in=Operation.ACTIVE).order_by("-finished_at").first()
+    return {
+        "vm": vm,
+        "active": _active(vm, user),
+        "last": presenter.present(last, user) if last is not None else None,
+        "force": _force(vm, user, last),
+    }
+
+
+def _force(vm: VirtualMachine, user: User, last: Operation | None) -> Any:
+    """The offer to force it off, when the guest did not obey the last request to shut down."""
+    if last is None or last.kind != "shutdown" or last.state != Operation.State.FAILED:
+        return None
+    offer = action("destroy", vm, user)
+    return offer if offer is not None and not offer.reason else None
+
+
+def sightings(vm: VirtualMachine, _user: User) -> Context:
+    """Where else it was sighted, and whether that is trouble."""
+    found = Sighting.objects.filter(vm=vm, absent_since=None).select_related("host")
+    present = list(found.defer("live_definition", "inactive_definition").order_by("host__name"))
+    running = [sighting for sighting in present if sighting.power_state == PowerState.RUNNING]
+    return {
+        "vm": vm,
+        "sightings": present if len(present) > 1 else [],
+        "split_brain": len(running) > 1 and vm.suspected_at is not None,
+        "arriving": any(s.power_state == PowerState.PAUSED and s.power_reason == "migration" for s in present),
+    }
+
+
+def facts(vm: VirtualMachine, user: User) -> Context:
+    """What it is."""
+    return {
+        "vm": vm,
+        "state": rows.shown_state(vm),
+        "tags": [tag.name for tag in vm.tags.all()],
+        "notes": action("set-metadata", vm, user),
+        "autostart": action("autostart", vm, user),
+    }
+
+
+def hardware(vm: VirtualMachine, _user: User) -> Context:
+    """Its disks and network cards."""
+    addresses: dict[str, list[str]] = {}
+    for address in vm.addresses:
+        addresses.setdefault(address["mac"], []).append(address["address"])
+    return {"vm": vm, "nics": [{**nic, "addresses": addresses.get(nic["mac"], [])} for nic in vm.nics]}
+
+
+def picture(vm: VirtualMachine, _user: User) -> Context:
+    """Its screen. Who renders this is looking, so that the next picture is asked for."""
+    live = vm.power_state in ACTIVE_STATES and not vm.is_stale
+    if live:
+        inventory.want_picture(str(vm.uuid))
+    digest = cache.get(f"picture-digest:{vm.uuid}") if live else None
+    return {"vm": vm, "live": live, "digest": digest, "has_screen": bool(vm.graphics)}
+
+
+def figures(vm: VirtualMachine) -> Context:
+    """The last frame of live figures, for the first paint."""
+    frame = cache.get(f"frame:{vm.host_id}") or {}
+    found: Context = frame.get(f"vm:{vm.uuid}", {})
+    return found
