@@ -60,7 +60,9 @@ def drawer(user: User) -> list[dict[str, Any]]:
     """The operations drawer: what runs, then what ended last."""
     rows = access.visible_to(user, Operation.objects.filter(parent=None)).select_related("host", "actor")
     active = list(rows.filter(state__in=Operation.ACTIVE)[:DRAWER_ROWS])
-    ended = list(rows.exclude(state__in=Operation.ACTIVE).order_by("-finished_at")[: DRAWER_ROWS - len(active)])
+    # One may end between the two readings: it must not be shown twice.
+    over = rows.exclude(state__in=Operation.ACTIVE).exclude(pk__in=[operation.pk for operation in active])
+    ended = list(over.order_by("-finished_at")[: DRAWER_ROWS - len(active)])
     return [presenter.present(operation, user) for operation in active + ended]
 
 

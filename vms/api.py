@@ -36,6 +36,8 @@ from vms.operations.base import GuestKind
 from vms.selection import FILTERS, InvalidFilter, filter_vms, sort_vms
 
 router = Router(tags=["vms"])
+#: columns that are large, and that a list does not tell
+NOT_LISTED = ("description", "disks", "nics", "graphics", "devices", "search_text")
 
 
 @router.get("vms", response={200: VmPage, **ANY}, summary="List guests")
@@ -47,7 +49,7 @@ def vms(request: HttpRequest, query: Query[VmQuery]) -> VmPage:
         wanted = sort_vms(filter_vms(_visible(request), given), query.sort)
     except InvalidFilter as error:
         raise invalid("query", error.field, error.message) from error
-    rows, numbers = page_of(wanted, query)
+    rows, numbers = page_of(wanted.defer(*NOT_LISTED), query)
     return VmPage(items=[VmOut(**_vm(row)) for row in rows], **numbers)
 
 

@@ -20,7 +20,7 @@ LINE = r"^[^\x00-\x1f]*$"
 TEXT = r"^([^\x00-\x08\x0b-\x1f]|\r\n)*$"
 TAG = r"^\w[\w .:/+-]{0,39}$"
 FOLDER = r"^(\w[\w .+-]{0,59}(/\w[\w .+-]{0,59})*)?$"
-MOST_AT_ONCE = 1000
+MOST_AT_ONCE = 500
 
 
 def _filter(description: str, pattern: str = LINE) -> Any:

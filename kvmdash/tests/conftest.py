@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 
+from conftest import wait_until
 from kvmdash.tests.cluster import ApiClient, make_cluster
+from kvmdash.tests.program import Program
 
 
 @pytest.fixture
@@ -21,3 +25,23 @@ def cluster(db: None) -> dict[str, Any]:
 def api(people: dict[str, Any], cluster: dict[str, Any]) -> dict[str, ApiClient]:
     """An API client for each role, and 'stranger' without a token."""
     return {role: ApiClient(user) for role, user in people.items()} | {"stranger": ApiClient()}
+
+
+@pytest.fixture(scope="module")
+def program(lab_cluster: Any) -> Iterator[Program]:
+    """kvmdash running on the lab."""
+    running = Program()
+    running.manage("migrate_all")
+    running.manage("register_lab", str(lab_cluster.directory / "lab.json"))
+    running.start()
+
+    def connected() -> bool:
+        hosts = running.get("hosts")
+        return all(host["state"] == "connected" for host in (hosts["items"] if isinstance(hosts, dict) else hosts))
+
+    wait_until(connected, 60, "the lab's hosts to be connected")
+    yield running
+    running.stop()
+    if "Traceback" in running.log():
+        print(running.log()[-6000:])
+    shutil.rmtree(running.folder, ignore_errors=True)

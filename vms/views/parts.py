@@ -69,7 +69,14 @@ def operation(vm: VirtualMachine, user: User) -> Context:
         "active": _active(vm, user),
         "last": presenter.present(last, user) if last is not None else None,
         "force": _force(vm, user, last),
+        "moved_in": _moved_in(last),
     }
+
+
+def _moved_in(last: Operation | None) -> float | None:
+    """Seconds a migration took."""
+    milliseconds = last.result.get("total_ms") if last is not None and last.kind == "migrate" else None
+    return float(milliseconds) / 1000 if milliseconds is not None else None
 
 
 def _force(vm: VirtualMachine, user: User, last: Operation | None) -> Any:
