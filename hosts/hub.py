@@ -92,7 +92,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.sockets: set[Socket] = set()
-        self._by_topic: dict[str, dict[str, int]] = {}
+        self._by_topic: dict[str, dict[str, None]] = {}
         self._watchers: dict[str, set[Socket]] = {}
         self._dirty: dict[str, None] = {}
         self._rendering = False
@@ -137,7 +137,7 @@ class Hub:
         for key in keys - socket.keys:
             self._watchers.setdefault(key, set()).add(socket)
             for topic in _topics_of(key):
-                self._by_topic.setdefault(topic, {})[key] = 1
+                self._by_topic.setdefault(topic, {})[key] = None
         socket.keys = keys
         return sorted(set(wanted) - allowed)
 

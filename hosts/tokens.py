@@ -64,6 +64,8 @@ class Session(APIKeyCookie):
         user = request.user
         if not isinstance(user, User) or not user.is_active:
             return None
+        # Looking for the token in a form would use the body up.
+        len(request.body)
         if check_csrf(request) is not None:
             raise ProblemError(403, _("The CSRF token is missing or wrong; programs use a bearer token instead."))
         return user

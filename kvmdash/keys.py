@@ -36,11 +36,15 @@ def from_environment(name: str, file: Path, mode: str, make: Callable[[], str]) 
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text().strip()
-    with os.fdopen(descriptor, "w") as handle:
-        key = make()
-        handle.write(key)
-    return key
+    """The key in ``file``, made by the first process that needs it; linked into place whole, so that none reads half a key."""
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    if not file.exists():
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(make())
+        try:
+            os.link(part, file)
+        except FileExistsError:
+            pass  # Another process was first; its key counts.
+        part.unlink()
+    return file.read_text().strip()

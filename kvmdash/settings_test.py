@@ -8,8 +8,8 @@ os.environ.setdefault("KVMDASH_LOG_LEVEL", "ERROR")
 os.environ.setdefault("KVMDASH_LEASE_SECONDS", "5")
 os.environ.setdefault("KVMDASH_TICK_SECONDS", "0.5")
 
-from kvmdash.settings import *  # noqa: E402, F403
-from kvmdash.settings import DATA_DIR, DATABASES  # noqa: E402
+from kvmdash.settings import *  # noqa: F403
+from kvmdash.settings import DATA_DIR, DATABASES
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 for _alias, _database in DATABASES.items():

@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from hosts import alarms, notify, supervisor_sinks
 from hosts.hypervisor.records import Address, GuestRecord
-from hosts.models import Host
 from vms.definition.summary import Summary, summarize
 from vms.definition.xml import MalformedDefinition, parse
 from vms.models import Sighting, Tag, VirtualMachine
@@ -79,7 +78,7 @@ def guests_seen(host_id: int, records: list[GuestRecord], *, complete: bool) -> 
 def guest_gone(host_id: int, uuid: str) -> None:
     """The host does not hold the domain any more."""
     now = timezone.now()
-    if Sighting.objects.filter(host_id=host_id, vm_id=uuid, absent_since=None).update(absent_since=now):
+    if Sighting.objects.filter(host_id=host_id, vm__uuid=uuid, absent_since=None).update(absent_since=now):
         _settle_all([uuid])
 
 
@@ -105,7 +104,7 @@ def digest_of(record: GuestRecord) -> str:
 def _write_sightings(host_id: int, records: list[GuestRecord], now: datetime) -> list[str]:
     """Write the changed ones; returns their UUIDs (also of those that only need another look at the whole)."""
     uuids = [record.uuid for record in records]
-    known = {str(s.vm_id): s for s in Sighting.objects.filter(host_id=host_id, vm_id__in=uuids)}
+    known = {str(s.vm_id): s for s in Sighting.objects.filter(host_id=host_id, vm__uuid__in=uuids)}
     vms = {str(vm.uuid): vm for vm in VirtualMachine.objects.filter(uuid__in=uuids)}
     changed, same = [], []
     for record in records:
@@ -158,7 +157,7 @@ def _settle_all(uuids: Iterable[str]) -> None:
         with transaction.atomic():
             vms = VirtualMachine.objects.filter(uuid__in=chunk).select_related("host").prefetch_related("tags")
             sightings: dict[str, list[Sighting]] = {}
-            for sighting in Sighting.objects.filter(vm_id__in=chunk).select_related("host"):
+            for sighting in Sighting.objects.filter(vm__uuid__in=chunk).select_related("host"):
                 sightings.setdefault(str(sighting.vm_id), []).append(sighting)
             for vm in vms:
                 membership |= settle(vm, sightings.get(str(vm.uuid), []))
@@ -324,7 +323,7 @@ def wanted_pictures(host_id: int) -> list[str]:
 
 def picture_seen(uuid: str, mime: str, data: bytes) -> None:
     """Keep the picture as PNG in the cache."""
-    png = to_png(mime, data)
+    png = to_png(data)
     if png is None:
         log.warning("a picture of an unknown kind", vm=uuid, mime=mime)
         return

@@ -10,8 +10,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 _PPM = re.compile(rb"^P6\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s", re.ASCII)
 
 
-def to_png(mime: str, data: bytes) -> bytes | None:
-    """``data`` as PNG; None when it is neither PNG nor 8-bit PPM, whatever ``mime`` says."""
+def to_png(data: bytes) -> bytes | None:
+    """``data`` as PNG; None when it is neither PNG nor 8-bit PPM. What it calls itself is not asked."""
     if data.startswith(PNG):
         return data
     header = _PPM.match(data)

@@ -123,7 +123,7 @@ class Guest:
         """The domain XML; ``secure`` includes passwords, and is for the moment only: never stored, never logged."""
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
         flags |= libvirt.VIR_DOMAIN_XML_SECURE if secure else 0
-        return self.call(lambda domain: domain.XMLDesc(flags))
+        return str(self.call(lambda domain: domain.XMLDesc(flags)))
 
     def job(self, *, completed: bool = False) -> JobFigures:
         """The running job, or the last completed one."""
@@ -254,7 +254,12 @@ def _screenshot(raw: libvirt.virConnect, domain: libvirt.virDomain) -> tuple[str
     stream = raw.newStream(0)
     mime = domain.screenshot(stream, 0)
     parts: list[bytes] = []
-    stream.recvAll(lambda _stream, data, _opaque: parts.append(data) or len(data), None)
+
+    def take(_stream: object, data: bytes, _opaque: object) -> int:
+        parts.append(data)
+        return len(data)
+
+    stream.recvAll(take, None)
     stream.finish()
     return mime, b"".join(parts)
 

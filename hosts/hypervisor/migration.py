@@ -29,7 +29,7 @@ class Plan:
 
     def flags(self, *, peer_to_peer: bool, persistent: bool) -> int:
         """virDomainMigrateFlags; a transient guest has no definition to leave behind or to make persistent by itself."""
-        flags = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
+        flags: int = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
         wanted = {
             libvirt.VIR_MIGRATE_PEER2PEER: peer_to_peer,
             libvirt.VIR_MIGRATE_PERSIST_DEST: self.persist,

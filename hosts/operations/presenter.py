@@ -83,7 +83,7 @@ def progress_text(operation: Operation) -> str:
     if waiting := figures.get("waiting_for"):
         return _("waiting for %(host)s to answer") % {"host": waiting}
     if "wait" in figures:
-        return _("waited %(waited)s of %(wait)s s") % figures
+        return str(_("waited %(waited)s of %(wait)s s") % figures)
     if figures.get("remaining"):
         return _transfer_text(figures)
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,5 +44,5 @@ def program(lab_cluster: Any) -> Iterator[Program]:
     yield running
     running.stop()
     if "Traceback" in running.log():
-        print(running.log()[-6000:])
+        sys.stderr.write(running.log()[-6000:])
     shutil.rmtree(running.folder, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from hosts import access
 from hosts.audit import Actor
@@ -251,8 +252,6 @@ def test_an_operation_that_has_ended_takes_no_signal(api: dict[str, ApiClient], 
 
 
 def test_a_session_must_show_the_csrf_token_to_change(people: dict[str, Any], cluster: dict[str, Any]) -> None:
-    from django.test import Client
-
     client = Client(enforce_csrf_checks=True)
     client.force_login(people["operator"])
     path = f"/api/v1/vms/{VM2}/start"
@@ -260,6 +259,6 @@ def test_a_session_must_show_the_csrf_token_to_change(people: dict[str, Any], cl
     assert refused.status_code == 403
     assert "CSRF" in refused.json()["detail"]
     assert not Operation.objects.exists()
-    client.get("/api/v1/docs")
-    token = client.cookies["kvmdash_csrf"].value
-    assert client.post(path, headers={"X-CSRFToken": token}).status_code == 202
+    token = client.cookies["kvmdash_csrf"] = "a" * 32
+    assert client.post(path, {"csrfmiddlewaretoken": token}).status_code == 415
+    assert client.post(path, content_type="application/json", headers={"X-CSRFToken": token}).status_code == 202

@@ -147,7 +147,7 @@ def _device(device: etree._Element) -> dict[str, Any]:
     words = [str(device.get(name)) for name in ("type", "bus", "mode", "index") if device.get(name)]
     for element in (target, source):
         if element is not None:
-            words += [f"{name}={value}" for name, value in element.attrib.items() if name in _TELLING]
+            words += [f"{name}={element.get(name)}" for name in _TELLING if element.get(name)]
     return {
         "kind": str(device.tag),
         "model": device.get("model") or (model.get("type") or model.get("name") or "" if model is not None else ""),
@@ -155,7 +155,7 @@ def _device(device: etree._Element) -> dict[str, Any]:
     }
 
 
-_TELLING = {"name", "path", "dev", "dir", "port", "state", "type"}
+_TELLING = ("name", "path", "dev", "dir", "port", "state", "type")
 
 
 def _agent(domain: etree._Element) -> bool | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from hosts.operations.kind import InvalidArguments, Refused, Subject
 from hosts.operations.task import Task
@@ -18,7 +19,7 @@ class Autostart(GuestKind):
     """Set or clear autostart (argument ``enabled``)."""
 
     name = "autostart"
-    label = _("Autostart")
+    label = gettext_lazy("Autostart")
     verb = "vm.autostart"
 
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from hosts.operations.kind import InvalidArguments, Subject
 from hosts.operations.task import Task
@@ -24,7 +25,7 @@ class SetMetadata(GuestKind):
     """
 
     name = "set-metadata"
-    label = _("Edit notes")
+    label = gettext_lazy("Edit notes")
     verb = "vm.set_metadata"
 
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

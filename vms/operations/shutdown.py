@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from hosts.hypervisor.errors import Failed, NotFound
 from hosts.operations.kind import Cancelled, InvalidArguments, Subject
@@ -22,7 +23,7 @@ class Shutdown(GuestKind):
     """Ask, wait up to ``wait`` seconds, and say so when the guest does not obey (forcing it off is another operation)."""
 
     name = "shutdown"
-    label = _("Shut down")
+    label = gettext_lazy("Shut down")
     verb = "vm.shutdown"
     needs = (PowerState.RUNNING,)
     cancellable = True

@@ -21,6 +21,7 @@ from hosts.operations.presenter import size
 from hosts.operations.queue import BULK
 from hosts.requests import user_of
 from vms.models import VirtualMachine
+from vms.selection import InvalidFilter
 from vms.views import definition, devices, parts
 from vms.views.act import guest_or_404
 from vms.views.figures import RANGES
@@ -37,7 +38,10 @@ def machine(request: HttpRequest, key: uuid.UUID, tab: str = "summary") -> HttpR
         raise Http404
     user, vm = user_of(request), guest_or_404(request, key)
     context = parts.head(vm, user) | parts.sightings(vm, user) | parts.operation(vm, user)
-    context |= TABS[tab](request, vm, user)
+    try:
+        context |= TABS[tab](request, vm, user)
+    except InvalidFilter as error:
+        return render(request, "vms/refused.html", {"text": error.message, "nav": "vms"}, status=400)
     context |= {"nav": "vms", "tab": tab, "tabs": _tabs(vm, tab)}
     return render(request, f"vms/tab_{tab}.html", context)
 
