@@ -14,6 +14,8 @@ from hosts.hypervisor.guest import Guest
 
 UNSAFE_CODE = getattr(libvirt, "VIR_ERR_MIGRATE_UNSAFE", 81)
 ABORTED_CODE = getattr(libvirt, "VIR_ERR_OPERATION_ABORTED", 78)
+# What libvirt itself sets when nobody limits: the most bytes a second that fit 63 bits, in MiB.
+NO_LIMIT = (2**63 - 1) // 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +87,5 @@ def is_aborted(error: errors.HypervisorError) -> bool:
 
 
 def set_bandwidth(source: Connection, uuid: str, mebibytes: int) -> None:
-    """Limit (MiB a second) a move that is under way."""
-    Guest(source, uuid).call(lambda domain: domain.migrateSetMaxSpeed(mebibytes, 0))
+    """Limit (MiB a second, 0 for no limit) a move that is under way."""
+    Guest(source, uuid).call(lambda domain: domain.migrateSetMaxSpeed(mebibytes or NO_LIMIT, 0))

@@ -36,11 +36,15 @@ def enqueue(kind_name: str, row: Any, arguments: Mapping[str, Any], actor: Actor
 def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, Any], actor: Actor) -> Operation:
     """Ask for the same change to many: a parent, and a child with a result of its own for each."""
     kind = get(kind_name)
-    access.require(_user(actor), kind.verb)
-    cleaned = kind.clean(arguments)
     rows = list(rows)
-    if not rows:
-        raise Refused(_("Nothing is selected."))
+    try:
+        access.require(_user(actor), kind.verb)
+        cleaned = kind.clean(arguments)
+        if not rows:
+            raise Refused(_("Nothing is selected."))
+    except (access.Denied, Refused) as error:
+        audit.record(actor, kind.verb, f"{len(rows)}", result="refused", reason=str(error), bulk=True)
+        raise
     parent = Operation.objects.create(
         kind=BULK,
         state=Operation.State.RUNNING,
@@ -76,8 +80,9 @@ def _create(
 ) -> Operation:
     access.require(_user(actor), kind.verb, subject.row)
     cleaned = kind.clean(arguments)
-    kind.check(subject, cleaned)
+    # Who is at it says more than the state that this has caused.
     _refuse_if_busy(kind, subject)
+    kind.check(subject, cleaned)
     try:
         with transaction.atomic():
             operation = Operation.objects.create(**_columns(kind, subject, cleaned, actor), parent=parent)
@@ -190,12 +195,12 @@ def _cancel_children(parent: Operation, actor: Actor) -> None:
 
 
 def signal(operation: Operation, name: str, arguments: Mapping[str, Any], actor: Actor) -> OperationSignal:
-    """Leave a signal for a running operation. Raises Denied, or Refused when its kind or its state does not allow it."""
+    """Leave a signal for a running operation. Raises Denied, or Refused when its kind or state does not allow it."""
     if not may_cancel(_user(actor), operation):
         raise access.Denied(_("You do not have the right to do this."))
     kind = get(operation.kind)
     if name != "cancel" and name not in kind.signals:
-        raise InvalidArguments("signal", f"{operation.kind} does not take the signal {name[:20]!r}.")
+        raise InvalidArguments("name", f"{operation.kind} does not take the signal {name[:20]!r}.")
     cleaned = kind.clean_signal(name, arguments)
     if not Operation.objects.filter(pk=operation.pk, state=Operation.State.RUNNING).exists():
         raise Refused(_("It is not running."))

@@ -279,6 +279,9 @@ class _Move:
                     self.task.wait(POLL_SECONDS)
                     continue
                 return self._judge(source, target)
+            if source.runs and not self._is_still_moving(source):
+                # No job any more and it runs here: it was not handed over, whatever became of the target.
+                return self._judge(source, Place(self.target_host, "absent"))
             if target.runs and source.state == "unknown":
                 # libvirt lets the target run only after the source has handed over.
                 self.task.log(f"The guest runs on {target.host}; {source.host} cannot be asked.", "warning")
