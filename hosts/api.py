@@ -11,7 +11,7 @@ from django.db.models import Count, Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from ninja import Body, Path, Query, Router, Schema, Status
+from ninja import Path, Query, Router, Schema, Status
 
 from hosts import access
 from hosts.api_schemas import (
@@ -85,12 +85,12 @@ def host(request: HttpRequest, name: HostName) -> HostDetail:
     )
 
 
-@router.post("hosts/{name}/refresh", response={202: OperationOut, **CHANGE}, tags=["hosts"], summary="Read a host again")
+@router.post("hosts/{name}/refresh", response={202: OperationOut, **CHANGE}, tags=["hosts"], summary="Read it again")
 def refresh(
     request: HttpRequest,
     response: HttpResponse,
     name: HostName,
-    arguments: NoArguments | None = Body(None),  # noqa: B008 - how ninja declares a body
+    arguments: NoArguments | None = None,
 ) -> Accepted:
     """Have everything of the host read again."""
     row = find(access.visible_to(request.user, Host.objects.all()), name=name)
@@ -136,9 +136,9 @@ def cancel(request: HttpRequest, response: HttpResponse, id: UUID) -> Accepted: 
     summary="Ask something of a running operation",
 )
 def signal(request: HttpRequest, response: HttpResponse, id: UUID, body: SignalBody) -> Accepted:  # noqa: A002
-    """Such as another bandwidth for a migration under way: ``{"signal": "bandwidth", "arguments": {"bandwidth": 200}}``."""
+    """Such as another bandwidth for a migration under way."""
     row = _operation(request, id)
-    queue.signal(row, body.signal, body.arguments, actor_of(request, "api"))
+    queue.signal(row, body.name, body.arguments, actor_of(request, "api"))
     return accepted(request, response, row)
 
 

@@ -33,7 +33,7 @@ class Page(Schema):
 
 def _signals() -> list[JsonValue]:
     """What any kind knows; read when the description is made, since kinds register themselves."""
-    return sorted({signal for kind in registry.values() for signal in kind.signals})
+    return [*sorted({signal for kind in registry.values() for signal in kind.signals})]
 
 
 class Body(BaseModel):
@@ -55,7 +55,7 @@ class NoArguments(Body):
 class SignalBody(Body):
     """What is asked of a running operation."""
 
-    signal: str = Field(
+    name: str = Field(
         max_length=20,
         description="One that the operation's kind knows, such as bandwidth.",
         json_schema_extra=lambda schema: schema.update(enum=_signals()),

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from hosts import notify
 from hosts.models import AuditEntry, User
 
 log = structlog.get_logger("audit")
@@ -39,6 +40,7 @@ def record(
 ) -> AuditEntry:
     """Add one row. ``detail`` is plain data and must hold no secrets."""
     log.info(action, actor=actor.label, subject=str(subject), result=result)
+    notify.changed("audit")
     return AuditEntry.objects.create(
         actor=actor.user,
         actor_name=actor.label,

@@ -60,10 +60,6 @@ class ProblemError(Exception):
         self.errors = list(errors)
         self.headers = dict(headers or {})
 
-    def response(self) -> HttpResponse:
-        """The answer."""
-        return answer(self.status, self.detail, self.errors, self.headers)
-
 
 def invalid(location: str, field: str, message: str) -> ProblemError:
     """422 for one wrong value."""

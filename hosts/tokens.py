@@ -1,8 +1,8 @@
-"""Who asks the API: the owner of a bearer token, or the person logged in to the page (who must show the CSRF token to change).
+"""Who asks the API: the owner of a bearer token, or the person logged in to the page (with the CSRF token).
 
-Failed attempts are counted per address; beyond :data:`MOST_FAILURES` a minute they are answered 429. A token that works is
-never held up: 256 random bits are not guessed, and behind one proxy's address one client's outdated token must not lock out
-the rest.
+Failed attempts are counted per address; beyond :data:`MOST_FAILURES` a minute they are answered 429. A token that works
+is never held up: 256 random bits are not guessed, and behind one proxy's address one client's outdated token must not
+lock out the rest.
 """
 
 from __future__ import annotations

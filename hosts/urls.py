@@ -1,7 +1,7 @@
 """Addresses of hosts, operations and administration."""
 
-from django.urls import URLPattern
+from hosts.urls_administration import administration_patterns
+from hosts.urls_hosts import hosts_patterns
+from hosts.urls_operations import operations_patterns
 
-hosts_patterns: list[URLPattern] = []
-operations_patterns: list[URLPattern] = []
-administration_patterns: list[URLPattern] = []
+__all__ = ["administration_patterns", "hosts_patterns", "operations_patterns"]

@@ -114,7 +114,7 @@ def openapi(request: HttpRequest) -> Any:
 
 @api.exception_handler(ProblemError)
 def _on_problem(_request: HttpRequest, error: Any) -> HttpResponse:
-    return error.response()
+    return answer(error.status, error.detail, error.errors, error.headers)
 
 
 @api.exception_handler(HttpError)
@@ -203,7 +203,8 @@ def _guarded(view: View) -> View:
         except Exception as error:
             response = api.on_exception(request, error)
         if response.status_code == 405:
-            response = answer(405, _("This address does not take %(method)s.") % {"method": request.method}, (), {"Allow": response["Allow"]})
+            detail = _("This address does not take %(method)s.") % {"method": request.method}
+            response = answer(405, detail, headers={"Allow": response["Allow"]})
         patch_cache_control(response, private=True, no_store=True)
         return response
 

@@ -18,10 +18,10 @@ EXAMPLES: dict[str, Any] = {
     "host": "kvm2",
     "uuids": [EXAMPLE_UUID],
     "verb": "start",
-    "signal": "bandwidth",
 }
+PLACES = {"uuid": _("The guest's UUID."), "id": _("The operation's id.")}
 #: examples whose fields need company
-BODIES = {"SignalBody": {"signal": "bandwidth", "arguments": {"bandwidth": 200}}}
+BODIES = {"SignalBody": {"name": "bandwidth", "arguments": {"bandwidth": 200}}}
 TITLES = {"me": _("Yourself"), "hosts": _("Hosts"), "vms": _("Virtual machines"), "operations": _("Operations")}
 
 MEANINGS = {
@@ -30,7 +30,7 @@ MEANINGS = {
     403: _("The token's owner does not have the right, or a session came without its CSRF token."),
     404: _("There is no such address, guest, host or operation."),
     405: _("The address does not take this method; Allow says which it takes."),
-    409: _("It makes no sense now: the guest is busy, in another state, or its host cannot be reached. Nothing was changed."),
+    409: _("Not now: the guest is busy, in another state, or its host cannot be reached. Nothing was changed."),
     413: _("The body is too large."),
     415: _("The body is not application/json."),
     422: _("Values are wrong; errors says which and why. Nothing was changed."),
@@ -65,7 +65,7 @@ def _endpoint(schema: dict[str, Any], path: str, method: str, operation: dict[st
         "method": method.upper(),
         "path": path,
         "summary": operation["summary"],
-        "description": operation.get("description", ""),
+        "description": operation.get("description", "").replace("``", ""),
         "parameters": [_parameter(one) for one in operation.get("parameters", [])],
         "body": _fields(schema, body),
         "takes_body": body is not None,
@@ -81,7 +81,7 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
         "place": parameter["in"],
         "type": _type(parameter["schema"]),
         "required": parameter.get("required", False),
-        "text": parameter.get("description", ""),
+        "text": parameter.get("description") or PLACES.get(parameter["name"], ""),
     }
 
 

@@ -9,6 +9,7 @@ class KvmdashConfig(AppConfig):
     name = "kvmdash"
 
     def ready(self) -> None:
-        from kvmdash import accounts, checks, shell  # noqa: F401
+        from kvmdash import accounts, checks, overview, shell  # noqa: F401
 
         shell.register()
+        overview.register()

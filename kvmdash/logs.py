@@ -50,8 +50,9 @@ def configure(form: str, level: str) -> None:
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours"}},
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
-                # Its access lines hold whole URLs, and a console's URL holds its ticket.
+                # Their lines hold whole URLs (the second's for each websocket), and a console's URL holds its ticket.
                 "uvicorn.access": {"level": "WARNING"},
+                "uvicorn.error": {"level": "WARNING"},
                 "asyncssh": {"level": "WARNING"},
                 "websockets": {"level": "WARNING"},
             },

@@ -7,7 +7,7 @@ from django.urls import include, path
 from django.views.i18n import set_language
 
 from hosts import urls as hosts_urls
-from kvmdash import api
+from kvmdash import api, views
 
 
 def healthz(_request: HttpRequest) -> HttpResponse:
@@ -16,6 +16,11 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("overview/history.json", views.overview_history, name="overview_history"),
+    path("palette/", views.palette, name="palette"),
+    path("palette/<uuid:key>/<slug:verb>/", views.confirm, name="confirm"),
+    path("tree/<int:pk>/", views.tree_guests, name="tree_guests"),
     path("healthz", healthz),
     path("i18n/language/", set_language, name="set_language"),
     path("account/", include("allauth.urls")),

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from ninja import Body, Query, Router
+from ninja import Query, Router
 from pydantic import BaseModel, ValidationError
 
 from hosts import access
@@ -19,10 +19,13 @@ from hosts.models import Operation
 from hosts.operations import queue
 from hosts.operations.kind import Kind, registry
 from hosts.problems import ANY, CHANGE, FieldError, ProblemError, invalid
-from hosts.requests import actor_of
+from hosts.requests import actor_of, client_address, user_of
+from hosts.tokens import token_of
 from vms.api_schemas import (
     ARGUMENTS,
     BulkBody,
+    ConsoleBody,
+    ConsoleOut,
     SightingOut,
     VmDetail,
     VmOut,
@@ -31,7 +34,8 @@ from vms.api_schemas import (
     WatcherOut,
     verbs,
 )
-from vms.models import ConsoleSession, Sighting, VirtualMachine
+from vms.console.access import console_path, open_console
+from vms.models import ConsoleSession, ConsoleTicket, Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 from vms.selection import FILTERS, InvalidFilter, filter_vms, sort_vms
 
@@ -78,6 +82,27 @@ def vm(request: HttpRequest, uuid: UUID) -> VmDetail:
         operation=busy.pk if busy is not None else None,
         definition=next((_definition(sighting) for sighting in sightings if sighting.host_id == row.host_id), ""),
     )
+
+
+@router.post("vms/{uuid}/console", response={200: ConsoleOut, **CHANGE}, summary="A ticket for a console")
+def console(request: HttpRequest, uuid: UUID, wanted: ConsoleBody | None = None) -> ConsoleOut:
+    """The address of a websocket, good for opening once within the next seconds. Guests have no other way in."""
+    row, user, token = find(_visible(request), uuid=uuid), user_of(request), token_of(request)
+    view_only = wanted.view_only if wanted is not None else None
+    if view_only is None:
+        view_only = not access.may(user, "vm.console", row)
+    ticket = open_console(
+        user,
+        row,
+        view_only=view_only,
+        session_key="" if token else request.session.session_key or "",
+        token_id=token.pk if token else None,
+        address=client_address(request),
+        road="api",
+    )
+    url = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}{console_path(ticket)}"
+    seconds = int(ConsoleTicket.LIFETIME.total_seconds())
+    return ConsoleOut(url=url, view_only=view_only, expires_in=seconds)
 
 
 def _visible(request: HttpRequest) -> QuerySet[VirtualMachine]:
@@ -147,7 +172,7 @@ def _act(kind: Kind) -> Callable[..., Accepted]:
     # ninja reads these: the body's schema is the kind's own.
     act.__annotations__ |= {"request": HttpRequest, "response": HttpResponse, "uuid": UUID}
     act.__annotations__["arguments"] = model if required else model | None
-    act.__defaults__ = (Body(...) if required else Body(None),)
+    act.__defaults__ = () if required else (None,)
     return act
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import BaseModel, JsonValue, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from hosts.api_schemas import Body, NoArguments, Page, Paging
 from hosts.operations.kind import registry
@@ -188,7 +188,7 @@ class BulkBody(Body):
     verb: str = Field(
         max_length=40,
         description="One of the verbs that a single guest takes, such as start.",
-        json_schema_extra=lambda schema: schema.update(enum=list[JsonValue](verbs())),
+        json_schema_extra=lambda schema: schema.update(enum=[*verbs()]),
     )
     uuids: list[Annotated[UUID, Field(strict=False)]] = Field(min_length=1, max_length=MOST_AT_ONCE)
     arguments: dict[str, Any] = Field({}, description="As the verb takes them, for all of them the same.")
@@ -197,12 +197,15 @@ class BulkBody(Body):
 class ConsoleBody(Body):
     """How the console is wanted."""
 
-    view_only: bool = Field(False, description="Without keyboard and mouse.")
+    view_only: bool | None = Field(
+        None,
+        description="Without keyboard and mouse. Left out: as much as your rights allow; false without the right is 403.",
+    )
 
 
 class ConsoleOut(Schema):
     """The right to open one console once."""
 
-    url: str = Field(description="A websocket that speaks RFB (VNC).")
+    url: str = Field(description="A websocket that speaks RFB (VNC). It holds the ticket: do not log it.")
     view_only: bool
     expires_in: int = Field(description="Seconds until it must have been opened.")

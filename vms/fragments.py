@@ -8,11 +8,13 @@ from hosts import fragments
 from hosts.fragments import Context, Fragment
 from hosts.models import User
 from vms import inventory
+from vms.console import fragments as console_fragments
 from vms.views import definition, devices, parts, rows
 
 
 def register() -> None:
     """Make them known."""
+    console_fragments.register()
     fragments.register(Fragment("vm-row", "vms/_row.html", "vm.view", _topics, rows.row_context))
     for name, template, part in (
         ("vm-head", "vms/_head.html", parts.head),

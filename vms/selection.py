@@ -26,7 +26,7 @@ DEFAULT_SORT = "name"
 STATE_ORDER = ("crashed", "migrating", "running", "paused", "pmsuspended", "unknown", "shutoff")
 
 
-class InvalidFilter(ValueError):  # noqa: N818 - it says what it is
+class InvalidFilter(ValueError):
     """A filter, sort or search that cannot be understood; ``field`` says which, ``message`` why, fit to be shown."""
 
     def __init__(self, field: str, message: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.urls import URLPattern, URLResolver, include, path
 
 from vms.views import act, bulk, definition, figures, listing, machine
@@ -20,7 +18,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<uuid:key>/do/<slug:name>/", act.act, name="act"),
     path("<uuid:key>/do/<slug:name>/virsh/", act.preview, name="preview"),
     path("<uuid:key>/definition/<slug:which>.xml", definition.download, name="definition_file"),
+    path("<uuid:uuid>/console/", include("vms.console.urls")),
     path("<uuid:key>/<slug:tab>/", machine.machine, name="tab"),
 ]
-if find_spec("vms.console.urls") is not None:
-    urlpatterns.insert(-1, path("<uuid:uuid>/console/", include("vms.console.urls")))

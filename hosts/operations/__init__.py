@@ -3,4 +3,4 @@
 
 def load_kinds() -> None:
     """Import the modules whose kinds register themselves."""
-    from hosts.operations import host_refresh  # noqa: F401
+    from hosts.operations import host_refresh, host_test  # noqa: F401

@@ -48,3 +48,14 @@ def test_an_older_key_still_opens_and_an_unknown_one_says_so(settings):
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     with pytest.raises(SecretUnreadable):
         Host.objects.get(pk=host.pk).sasl_password.open()
+
+
+def test_after_rotation_the_old_key_is_not_needed(settings):
+    from django.core.management import call_command
+
+    host = Host.objects.create(name="a", uri="qemu:///system", sasl_password="hunter2")
+    new = Fernet.generate_key().decode()
+    settings.ENCRYPTION_KEYS = [new, *settings.ENCRYPTION_KEYS]
+    call_command("rotate_secrets", verbosity=0)
+    settings.ENCRYPTION_KEYS = [new]
+    assert Host.objects.get(pk=host.pk).sasl_password.open() == "hunter2"

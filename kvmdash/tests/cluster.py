@@ -40,12 +40,23 @@ def make_cluster() -> dict[str, Any]:
 
 def _host(name: str, state: str = Host.State.CONNECTED, **facts: Any) -> Host:
     return Host.objects.create(
-        name=name, uri=f"qemu+tcp://{name}/system", state=state, cpus=8, memory=32 << 30, seen_at=timezone.now(), **facts
+        name=name,
+        uri=f"qemu+tcp://{name}/system",
+        state=state,
+        cpus=8,
+        memory=32 << 30,
+        seen_at=timezone.now(),
+        **facts,
     )
 
 
 def _vm(uuid: UUID, name: str, host: Host, state: str, tags: list[str] | None = None, **facts: Any) -> VirtualMachine:
-    facts = {"memory": 2 << 30, "os_type": "debian/12", "seen_at": timezone.now()} | facts
+    facts = {
+        "memory": 2 << 30,
+        "graphics": [{"type": "vnc"}],
+        "os_type": "debian/12",
+        "seen_at": timezone.now(),
+    } | facts
     words = [name, str(uuid), facts.get("folder", ""), host.name, *(tags or []), facts.get("title", "")]
     words += [one["address"] for one in facts.get("addresses", [])]
     vm = VirtualMachine.objects.create(

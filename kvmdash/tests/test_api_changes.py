@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from hosts import access
 from hosts.audit import Actor
-from hosts.models import AuditEntry, Host, Operation, OperationSignal
+from hosts.models import ApiToken, AuditEntry, Host, Operation, OperationSignal
 from hosts.operations import queue
 from hosts.operations.kind import registry
 from kvmdash.tests.cluster import NOWHERE, VM1, VM2, VM3, ApiClient
 from vms.api_schemas import ARGUMENTS, verbs
-from vms.models import VirtualMachine
+from vms.models import ConsoleTicket, VirtualMachine
 from vms.operations.base import GuestKind
 
 #: verb → arguments it cannot do without
@@ -222,7 +224,7 @@ def moving(cluster: dict[str, Any], people: dict[str, Any]) -> Operation:
 
 
 def test_a_migration_under_way_takes_another_bandwidth(api: dict[str, ApiClient], moving: Operation) -> None:
-    body = {"signal": "bandwidth", "arguments": {"bandwidth": 200}}
+    body = {"name": "bandwidth", "arguments": {"bandwidth": 200}}
     assert api["viewer"].post(f"operations/{moving.pk}/signal", body).status_code == 403
     assert api["operator"].post(f"operations/{moving.pk}/signal", body).status_code == 202
     signal = OperationSignal.objects.get()
@@ -232,10 +234,10 @@ def test_a_migration_under_way_takes_another_bandwidth(api: dict[str, ApiClient]
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"signal": "explode"}, "signal"),
-        ({"signal": "bandwidth", "arguments": {"bandwidth": "fast"}}, "bandwidth"),
-        ({"signal": "bandwidth", "arguments": {"speed": 1}}, "speed"),
-        ({}, "signal"),
+        ({"name": "explode"}, "name"),
+        ({"name": "bandwidth", "arguments": {"bandwidth": "fast"}}, "bandwidth"),
+        ({"name": "bandwidth", "arguments": {"speed": 1}}, "speed"),
+        ({}, "name"),
     ],
 )
 def test_a_wrong_signal_is_not_left(api: dict[str, ApiClient], moving: Operation, body: Any, field: str) -> None:
@@ -247,7 +249,7 @@ def test_a_wrong_signal_is_not_left(api: dict[str, ApiClient], moving: Operation
 
 def test_an_operation_that_has_ended_takes_no_signal(api: dict[str, ApiClient], moving: Operation) -> None:
     Operation.objects.filter(pk=moving.pk).update(state="succeeded")
-    body = {"signal": "bandwidth", "arguments": {"bandwidth": 200}}
+    body = {"name": "bandwidth", "arguments": {"bandwidth": 200}}
     assert api["operator"].post(f"operations/{moving.pk}/signal", body).status_code == 409
 
 
@@ -262,3 +264,28 @@ def test_a_session_must_show_the_csrf_token_to_change(people: dict[str, Any], cl
     token = client.cookies["kvmdash_csrf"] = "a" * 32
     assert client.post(path, {"csrfmiddlewaretoken": token}).status_code == 415
     assert client.post(path, content_type="application/json", headers={"X-CSRFToken": token}).status_code == 202
+
+
+def test_a_console_ticket_opens_once_and_is_bound_to_its_token(
+    api: dict[str, ApiClient], people: dict[str, Any], cluster: Any
+) -> None:
+    told = api["operator"].post(f"vms/{VM1}/console", {"view_only": True}).json()
+    address = urlsplit(told["url"])
+    assert (address.scheme, address.netloc, address.path) == ("ws", "testserver", settings.CONSOLE_PUBLIC_PATH)
+    assert (told["view_only"], told["expires_in"]) == (True, 30)
+    text = parse_qs(address.query)["ticket"][0]
+    ticket = ConsoleTicket.redeem(text)
+    assert ticket is not None
+    assert (ticket.user, ticket.vm_id, ticket.view_only) == (people["operator"], VM1, True)
+    assert ticket.token_id == ApiToken.objects.get(user=people["operator"]).pk
+    assert ConsoleTicket.redeem(text) is None
+
+
+def test_behind_tls_the_console_is_reached_through_tls(api: dict[str, ApiClient]) -> None:
+    assert api["operator"].post(f"vms/{VM1}/console", secure=True).json()["url"].startswith("wss://")
+
+
+def test_there_is_no_console_of_a_guest_that_is_off(api: dict[str, ApiClient]) -> None:
+    answer = api["operator"].post(f"vms/{VM2}/console")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "db1 is not running.")
+    assert not ConsoleTicket.objects.exists()

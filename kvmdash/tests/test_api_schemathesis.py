@@ -13,7 +13,6 @@ from django.core.cache import cache
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, transaction
-
 from hypothesis import HealthCheck, settings
 
 from hosts.audit import Actor
@@ -86,7 +85,7 @@ def _aim_body(body: dict[str, Any]) -> None:
     uuids = body.get("uuids")
     if isinstance(uuids, list) and uuids and all(map(_is_uuid, uuids)):
         body["uuids"] = [str(VM1), str(VM2)][: len(uuids)]
-    if isinstance(body.get("arguments", {}), dict) and {"verb", "signal"} & set(body):
+    if isinstance(body.get("arguments", {}), dict) and {"verb", "name"} & set(body):
         body["arguments"] = NEEDED.get(str(body.get("verb")), {})
 
 

@@ -21,7 +21,5 @@ print("libvirt" in sys.modules)
 
 def test_pages_api_and_consumers_do_not_load_libvirt() -> None:
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "kvmdash.settings_test"}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False)
     assert done.stdout.strip() == "False", done.stderr

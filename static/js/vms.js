@@ -1,8 +1,9 @@
-// A machine's page: its facts hold for as long as its host answers, so each of the host's frames verifies them again.
+// Pages of guests: addresses without empty filters, facts that each frame of their host verifies again, long texts copied.
 
 import { delegate, findAll, find, hear, text } from "./dom.js";
 import { toast } from "./toast.js";
 
+// A connected host tells every change: what it told last holds for as long as it answers.
 function verify(frames) {
   for (const place of findAll("[data-verified-by]")) {
     const at = frames[place.dataset.verifiedBy]?.at;
@@ -20,5 +21,12 @@ async function copyFrom(button) {
   }
 }
 
+// What is not asked for does not belong in an address that people send each other.
+function dropEmpty({ detail }) {
+  if (detail.elt.id !== "vm-filters") return;
+  for (const [name, value] of [...detail.formData.entries()]) if (!value) detail.formData.delete(name);
+}
+
+document.addEventListener("htmx:configRequest", dropEmpty);
 hear("figures", ({ frames }) => verify(frames));
 delegate("click", "[data-copy-from]", (_event, button) => copyFrom(button));

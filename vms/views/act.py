@@ -93,6 +93,7 @@ def _dialog(
         "form": form,
         "reason": why_not(kind, kind.subject(vm), {}),
         "command": _command(kind, vm, form),
+        "standalone": not answers.is_htmx(request),
         "nav": "vms",
     }
     template = "vms/_dialog.html" if answers.is_htmx(request) else "vms/dialog.html"

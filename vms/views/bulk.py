@@ -121,6 +121,7 @@ def _dialog(
         "commands": "\n".join(fate.command for fate in fates[:COMMANDS_SHOWN] if fate.command),
         "word": word_for(vms) if look_of(kind).danger else "",
         "wrong_word": wrong_word,
+        "standalone": not answers.is_htmx(request),
         "nav": "vms",
     }
     template = "vms/_bulk.html" if answers.is_htmx(request) else "vms/bulk.html"

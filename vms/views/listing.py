@@ -36,7 +36,9 @@ def vm_list(request: HttpRequest) -> HttpResponse:
     except InvalidFilter as error:
         context["error"] = error
         page = Paginator(visible.none(), DEFAULT_SIZE).page(1)
-    shown = rows.shown_columns(request)
+    shown, bulk = rows.shown_columns(request), bulk_actions(user)
+    if not any(bulk.values()):
+        shown -= {"select"}
     context |= {
         "page_obj": page,
         "rows": rows.rows_of(page.object_list, user),
@@ -46,7 +48,7 @@ def vm_list(request: HttpRequest) -> HttpResponse:
         "sort": request.GET.get("sort") or "name",
         "sizes": SIZES,
         "size": page.paginator.per_page,
-        "bulk": bulk_actions(user),
+        "bulk": bulk,
         **_filters(request.GET, visible),
     }
     template = "vms/_list.html" if request.headers.get("HX-Target") == "vm-list" else "vms/list.html"

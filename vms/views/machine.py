@@ -9,7 +9,6 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.template.loader import select_template
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -20,6 +19,7 @@ from hosts.operations import presenter
 from hosts.operations.presenter import size
 from hosts.operations.queue import BULK
 from hosts.requests import user_of
+from vms.console.fragments import watchers
 from vms.models import VirtualMachine
 from vms.selection import InvalidFilter
 from vms.views import definition, devices, parts
@@ -96,10 +96,9 @@ def _charts(vm: VirtualMachine) -> list[Context]:
     ]
 
 
-def _console(_request: HttpRequest, _vm: VirtualMachine, user: User) -> Context:
-    allowed = access.may(user, "vm.console") or access.may(user, "vm.console_view")
-    names = ["vms/console/_embed.html", "vms/_no_console.html"] if allowed else ["vms/_no_console.html"]
-    return {"embedded": select_template(names), "allowed": allowed}
+def _console(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
+    allowed = access.may(user, "vm.console", vm) or access.may(user, "vm.console_view", vm)
+    return {**watchers(vm, user), "allowed": allowed}
 
 
 def _devices(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:

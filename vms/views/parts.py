@@ -129,7 +129,9 @@ def picture(vm: VirtualMachine, _user: User) -> Context:
 
 
 def figures(vm: VirtualMachine) -> Context:
-    """The last frame of live figures, for the first paint."""
+    """The last frame of live figures, for the first paint; none when it is not live any more."""
+    if rows.shown_state(vm) in ("unreachable", "absent"):
+        return {}
     frame = cache.get(f"frame:{vm.host_id}") or {}
     found: Context = frame.get(f"vm:{vm.uuid}", {})
     return found

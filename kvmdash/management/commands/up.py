@@ -93,6 +93,8 @@ class Gateway:
 
     def _keep(self) -> None:
         environment = {key: value for key, value in os.environ.items() if key != "KVMDASH_EMBEDDED"}
+        # Killed without a word, we must not leave the gateway behind: it looks whether its parent is still this one.
+        environment["KVMDASH_PARENT"] = str(os.getpid())
         while not self._stopping.is_set():
             self._child = subprocess.Popen(
                 [sys.executable, "manage.py", "consoles"], env=environment, cwd=_project(), start_new_session=True

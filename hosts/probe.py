@@ -1,0 +1,235 @@
+"""Looking at a host from outside, one step after the other, without libvirt: sockets, TLS and ssh only.
+
+Each step returns a sentence, or raises the HypervisorError that tells what is wrong, so that the cause is known by name
+before libvirt is asked at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import os
+import socket
+import ssl
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from hosts.hypervisor import errors
+
+SECONDS = 5.0
+#: what a server may have one key each of
+KEY_FAMILIES = (
+    ("ssh-ed25519",),
+    ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+    ("rsa-sha2-256", "rsa-sha2-512", "ssh-rsa"),
+)
+#: libvirtd's first byte to a TLS client whose certificate it takes
+WELCOME = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """A key an ssh server showed: 'type base64', and its fingerprint as ssh prints it."""
+
+    line: str
+    fingerprint: str
+
+    @property
+    def type(self) -> str:
+        """Such as ssh-ed25519."""
+        return self.line.partition(" ")[0]
+
+
+def resolve(host: str, seconds: float = SECONDS) -> list[str]:
+    """The addresses of a name. Raises Unreachable."""
+    future: Future[list[Any]] = Future()
+    Thread(target=_resolve_into, args=(future, host), name="resolve", daemon=True).start()
+    try:
+        found = future.result(seconds)
+    except FutureTimeout:
+        raise errors.Unreachable(f"No answer on what address {host} has: is the name server away?") from None
+    except (OSError, UnicodeError) as error:
+        raise errors.Unreachable(f"The name {host} cannot be resolved.", detail=str(error)) from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _resolve_into(future: Future[list[Any]], host: str) -> None:
+    """getaddrinfo knows no deadline, so that it waits on a thread of its own."""
+    try:
+        future.set_result(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+    except BaseException as error:  # handed to the one who waits
+        future.set_exception(error)
+
+
+def open_port(host: str, port: int, seconds: float = SECONDS) -> socket.socket:
+    """A connection to that port. Raises Refused or Unreachable."""
+    try:
+        return socket.create_connection((host, port), timeout=seconds)
+    except ConnectionRefusedError as error:
+        raise errors.Refused(f"{host} refuses connections on port {port}: nothing listens there.", detail=str(error)) from error
+    except TimeoutError as error:
+        raise errors.Unreachable(
+            f"{host} does not answer on port {port}: is it switched on, or is a firewall in between?", detail="timed out"
+        ) from error
+    except OSError as error:
+        raise errors.Unreachable(f"{host} cannot be reached on port {port}.", detail=str(error)) from error
+
+
+def tls_handshake(  # noqa: PLR0913 - these are the parts of one question
+    host: str, port: int, *, ca: str = "", certificate: str = "", key: str = "", seconds: float = SECONDS
+) -> str:
+    """Greets libvirtd by TLS as a client would. Raises CertificateUntrusted, AuthenticationFailed or Silent."""
+    with _context(ca, certificate, key) as context, open_port(host, port, seconds) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname=host) as wrapped:
+                return _welcomed(wrapped, bool(certificate))
+        except ssl.SSLCertVerificationError as error:
+            raise errors.CertificateUntrusted(
+                f"The host's certificate is not trusted: {error.verify_message}", detail=str(error)
+            ) from error
+        except TimeoutError as error:
+            raise errors.Silent(
+                f"{host} took the connection on port {port} and does not speak TLS: it said nothing.", detail=str(error)
+            ) from error
+        except ssl.SSLError as error:
+            raise _of_tls(error, host, port) from error
+        except OSError as error:
+            raise errors.AuthenticationFailed(_REFUSED_CERTIFICATE, detail=str(error)) from error
+
+
+_REFUSED_CERTIFICATE = "The host does not take our client certificate: it wants one signed by its own CA."
+
+
+def _of_tls(error: ssl.SSLError, host: str, port: int) -> errors.HypervisorError:
+    if "ALERT" in (error.reason or "") or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return errors.AuthenticationFailed(_REFUSED_CERTIFICATE, detail=str(error))
+    return errors.Failed(f"What listens at {host} on port {port} does not speak TLS.", detail=str(error))
+
+
+def _welcomed(wrapped: ssl.SSLSocket, with_certificate: bool) -> str:
+    """TLS 1.3 tells a client that it is refused only after the handshake; libvirtd's first byte tells that it is not."""
+    first = wrapped.recv(1)
+    if first != WELCOME:
+        detail = "a client certificate was sent" if with_certificate else "no client certificate was sent"
+        raise errors.AuthenticationFailed(_REFUSED_CERTIFICATE, detail=detail)
+    return f"{wrapped.version()}, {(wrapped.cipher() or ('?',))[0]}"
+
+
+@contextlib.contextmanager
+def _context(ca: str, certificate: str, key: str) -> Iterator[ssl.SSLContext]:
+    context = ssl.create_default_context()
+    try:
+        if ca:
+            context = ssl.create_default_context(cadata=ca)
+        if certificate and key:
+            with tempfile.TemporaryDirectory(prefix="kvmdash-probe-") as folder:
+                context.load_cert_chain(_file(folder, "cert.pem", certificate), _file(folder, "key.pem", key))
+    except (ssl.SSLError, ValueError) as error:
+        raise errors.AuthenticationFailed(
+            "The stored certificates cannot be used: they are damaged, or key and certificate do not belong together.",
+            detail=str(error),
+        ) from error
+    yield context
+
+
+def _file(folder: str, name: str, text: str) -> str:
+    """OpenSSL takes keys as files only."""
+    path = Path(folder) / name
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+        handle.write(text)
+    return str(path)
+
+
+def host_key_of(line: str) -> HostKey:
+    """A pinned key, 'type base64'. Raises ValueError for anything else."""
+    import asyncssh
+
+    words = line.split()
+    if len(words) < 2:
+        raise ValueError("A host key is written as 'type base64'.")
+    try:
+        key = asyncssh.import_public_key(" ".join(words[:2]))
+    except (asyncssh.KeyImportError, ValueError) as error:
+        raise ValueError(f"Not an ssh public key: {error}") from error
+    return _shown(key)
+
+
+def _shown(key: Any) -> HostKey:
+    line = " ".join(key.export_public_key().decode().split()[:2])
+    return HostKey(line, key.get_fingerprint("sha256"))
+
+
+def fetch_host_keys(host: str, port: int = 22, seconds: float = SECONDS) -> list[HostKey]:
+    """Every key the ssh server has, without logging in. Raises Unreachable, Refused, Silent or Failed."""
+    open_port(host, port, seconds).close()
+    return asyncio.run(_fetch_all(host, port, seconds))
+
+
+async def _fetch_all(host: str, port: int, seconds: float) -> list[HostKey]:
+    found = await asyncio.gather(*(_fetch(host, port, family, seconds) for family in KEY_FAMILIES), return_exceptions=True)
+    keys = [key for key in found if isinstance(key, HostKey)]
+    if keys:
+        return keys
+    if all(isinstance(one, TimeoutError) for one in found):
+        raise errors.Silent(f"{host} took the connection on port {port} and said nothing: no ssh server?")
+    raise errors.Failed(f"What listens at {host} on port {port} is no ssh server.", detail="; ".join(map(repr, found)))
+
+
+async def _fetch(host: str, port: int, family: tuple[str, ...], seconds: float) -> HostKey | None:
+    import asyncssh
+
+    wanted = asyncssh.get_server_host_key(host, port, server_host_key_algs=list(family), config=None)
+    key = await asyncio.wait_for(wanted, seconds)
+    return _shown(key) if key is not None else None
+
+
+def compare_host_keys(pinned: str, shown: list[HostKey]) -> str:
+    """Whether a pinned key ('type base64' a line) is among those shown. Raises HostKeyUntrusted."""
+    known = {" ".join(line.split()[:2]) for line in pinned.splitlines() if line.strip()}
+    for key in shown:
+        if key.line in known:
+            return f"The host key is the pinned one: {key.fingerprint} ({key.type})."
+    now = ", ".join(f"{key.fingerprint} ({key.type})" for key in shown)
+    if not known:
+        raise errors.HostKeyUntrusted(f"No host key is pinned. The host shows {now}. Fetch it in the settings and confirm it.")
+    before = ", ".join(f"{host_key_of(line).fingerprint} ({line.partition(' ')[0]})" for line in sorted(known))
+    raise errors.HostKeyUntrusted(
+        f"The host key is not the pinned one. It shows {now}; pinned is {before}. "
+        "Somebody may be in between, or the host was installed anew."
+    )
+
+
+def ssh_login(  # noqa: PLR0913 - these are the parts of one question
+    host: str, port: int, *, username: str, key: str, host_keys: str, seconds: float = SECONDS
+) -> str:
+    """Logs in as ssh would and leaves again. Raises AuthenticationFailed, HostKeyUntrusted, Silent or Failed."""
+    return asyncio.run(_login(host, port, username or getpass.getuser(), key, host_keys, seconds))
+
+
+async def _login(host: str, port: int, username: str, key: str, host_keys: str, seconds: float) -> str:  # noqa: PLR0913
+    import asyncssh
+
+    trusted = [asyncssh.import_public_key(" ".join(line.split()[:2])) for line in host_keys.splitlines() if line.strip()]
+    own: dict[str, Any] = {"client_keys": [asyncssh.import_private_key(key)], "agent_path": None} if key else {}
+    try:
+        async with asyncio.timeout(seconds):
+            async with asyncssh.connect(
+                host, port, username=username, known_hosts=(trusted, [], []), config=None, preferred_auth="publickey", **own
+            ):
+                return f"ssh takes our key for {username}."
+    except asyncssh.PermissionDenied as error:
+        what = "our key" if key else "the keys of this machine's user (none is stored for the host)"
+        raise errors.AuthenticationFailed(f"ssh does not take {what} for {username}.", detail=str(error)) from error
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise errors.HostKeyUntrusted("The host key is not the pinned one.", detail=str(error)) from error
+    except TimeoutError as error:
+        raise errors.Silent(f"The ssh server did not answer within {seconds:g} s.", detail="timed out") from error
+    except (OSError, asyncssh.Error) as error:
+        raise errors.Failed("ssh could not log in.", detail=str(error)) from error

@@ -1,0 +1,205 @@
+"""What each live piece of a host's pages shows. Page and push use the same functions."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.core.cache import cache
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from hosts import access, capacity
+from hosts.fragments import Context
+from hosts.models import Host, Operation, User
+from hosts.operations import presenter
+
+State = Host.State
+MOST_DIGITS = 9
+
+#: what to try for each state, for people who meet it the first time
+ADVICE: dict[str, Any] = {
+    State.CONNECTING: gettext_lazy("The first answer takes a few seconds. If it stays like this, run “Test connection”."),
+    State.UNREACHABLE: gettext_lazy(
+        "Is the machine switched on and in the network? Does its name resolve here, and does a firewall let the port through? "
+        "kvmdash keeps trying by itself."
+    ),
+    State.REFUSED: gettext_lazy(
+        "The machine is there and nothing listens on that port. Start libvirtd or its socket on the host "
+        "(systemctl status libvirtd; for TLS: libvirtd-tls.socket) or sshd, or correct the port."
+    ),
+    State.AUTH: gettext_lazy(
+        "Check the user name, the SASL password, the ssh key or the client certificate in this host's settings, and that the "
+        "user may use libvirt on the host (group libvirt)."
+    ),
+    State.HOSTKEY: gettext_lazy(
+        "Open the settings and fetch the host's key. Pin it only if its fingerprint is the one the host's own console shows: "
+        "a key that changed without a reason may be somebody in between."
+    ),
+    State.CERTIFICATE: gettext_lazy(
+        "The CA certificate in the settings must be the one that signed the host's certificate, and the certificate must name "
+        "the host as the URI does. Look at its expiry too."
+    ),
+    State.SILENT: gettext_lazy(
+        "The connection stands and libvirtd does not answer: it may hang, often on storage that is away. Look at its log on the "
+        "host (journalctl -u libvirtd); its guests go on running while it is restarted."
+    ),
+    State.FAILED: gettext_lazy("What libvirt said is below. “Test connection” tells which step fails."),
+    State.DISABLED: gettext_lazy("It is not contacted. Its guests go on running and are shown as last seen. Enable it to go on."),
+}
+
+
+def find(identifier: str, user: User) -> Host | None:
+    """The host of that id, if the user may see it."""
+    if not (identifier.isascii() and identifier.isdecimal() and len(identifier) <= MOST_DIGITS):
+        return None
+    return access.visible_to(user, Host.objects.filter(pk=int(identifier))).first()
+
+
+def row(identifier: str, user: User) -> Context:
+    """One row of the list."""
+    host = find(identifier, user)
+    if host is None:
+        return None
+    found = capacity.with_sums(access.visible_to(user, Host.objects.filter(pk=host.pk))).first()
+    return {"row": capacity.row_of(found)} if found is not None else None
+
+
+def head(identifier: str, user: User) -> Context:
+    """Name, state, age, and what can be done."""
+    host = find(identifier, user)
+    return head_of(host, user) if host is not None else None
+
+
+def head_of(host: Host, user: User) -> dict[str, Any]:
+    """As :func:`head`."""
+    return {"host": host, "main_actions": main_actions(host, user), "more_actions": more_actions(host, user)}
+
+
+def main_actions(host: Host, user: User) -> list[dict[str, Any]]:
+    """The buttons of the head."""
+    if not access.may(user, "host.refresh"):
+        return []
+    refresh = {
+        "label": _("Refresh"), "icon": "refresh", "method": "post", "url": _do(host, "refresh"),
+        "disabled": not host.enabled, "reason": "" if host.enabled else _("The host is disabled."),
+    }  # fmt: skip
+    return [refresh, {"label": _("Test connection"), "icon": "plug-connected", "method": "post", "url": _do(host, "test")}]
+
+
+def more_actions(host: Host, user: User) -> list[dict[str, Any]]:
+    """The menu of the head."""
+    if not access.may(user, "host.manage"):
+        return []
+    return [
+        {"label": _("Edit"), "icon": "edit", "url": reverse("hosts:edit", args=[host.name])},
+        _switch(host),
+        {"line": True},
+        {
+            "label": _("Remove from kvmdash"), "icon": "trash", "danger": True,
+            "url": reverse("hosts:remove", args=[host.name]),
+        },
+    ]  # fmt: skip
+
+
+def _switch(host: Host) -> dict[str, Any]:
+    if not host.enabled:
+        return {"label": _("Enable"), "icon": "plug-connected", "method": "post", "url": _do(host, "enable")}
+    return {
+        "label": _("Disable"), "icon": "plug-connected-x", "method": "post", "url": _do(host, "disable"),
+        "confirm": _("kvmdash stops looking at this host. Its guests go on running and are shown as last seen."),
+        "confirm_title": _("Disable %(name)s?") % {"name": host.name},
+    }  # fmt: skip
+
+
+def _do(host: Host, verb: str) -> str:
+    return reverse("hosts:act", args=[host.name, verb])
+
+
+def state(identifier: str, user: User) -> Context:
+    """Why it is not connected, and what to try."""
+    host = find(identifier, user)
+    return state_of(host, user) if host is not None else None
+
+
+def state_of(host: Host, _user: User) -> dict[str, Any]:
+    """As :func:`state`."""
+    return {"host": host, "advice": ADVICE.get(State(host.state), "")}
+
+
+def facts(identifier: str, user: User) -> Context:
+    """What it is."""
+    host = find(identifier, user)
+    return facts_of(host, user) if host is not None else None
+
+
+def facts_of(host: Host, _user: User) -> dict[str, Any]:
+    """As :func:`facts`."""
+    return {"host": host, "cells": [_cell(cell) for cell in host.cells]}
+
+
+def _cell(cell: dict[str, Any]) -> dict[str, Any]:
+    huge = [page for page in cell.get("pages", []) if page["size"] > 65536 and page["count"]]
+    return {**cell, "huge": huge}
+
+
+def load(identifier: str, user: User) -> Context:
+    """How much of it is used and promised."""
+    found = row(identifier, user)
+    return {**found, "host": found["row"].host} if found is not None else None
+
+
+def frame_of(host: Host) -> dict[str, Any]:
+    """The last frame of live figures, for the first paint."""
+    frame = (cache.get(f"frame:{host.pk}") or {}).get(f"host:{host.pk}", {})
+    known: dict[str, Any] = {"cpu": host.cpu_percent, "mem_used": host.memory_used}
+    return known | {name: value for name, value in frame.items() if value is not None}
+
+
+def test(identifier: str, user: User) -> Context:
+    """The steps of a connection test, as far as they are."""
+    try:
+        key = UUID(identifier)
+    except ValueError:
+        return None
+    rows = access.visible_to(user, Operation.objects.filter(pk=key, kind="host-test").select_related("host"))
+    operation = rows.first()
+    return test_of(operation, user) if operation is not None else None
+
+
+def _steps(operation: Operation) -> list[dict[str, Any]]:
+    """Every step, also those that are not reached yet."""
+    labels = {
+        "name": _("Name resolves"),
+        "port": _("Port opens"),
+        "transport": _("Transport: TLS or ssh host key"),
+        "authentication": _("Authentication"),
+        "version": _("libvirt answers"),
+        "rights": _("Rights"),
+    }
+    said = {str(step.get("name")): step for step in operation.progress.get("steps", [])}
+    looks = {
+        True: ("is-ok", "circle-check", _("passed")),
+        False: ("is-bad", "circle-x", _("failed")),
+        None: ("is-waiting", "circle-dashed", _("waiting") if operation.is_active else _("not reached")),
+    }
+    steps = []
+    for name, label in labels.items():
+        step = said.get(name, {})
+        css, icon, word = looks[step.get("ok")]
+        steps.append({"name": name, "label": label, "text": step.get("text", ""), "css": css, "icon": icon, "word": word})
+    return steps
+
+
+def test_of(operation: Operation, user: User) -> dict[str, Any]:
+    """As :func:`test`."""
+    may_enable = operation.host is not None and not operation.host.enabled and access.may(user, "host.manage")
+    enable_url = _do(operation.host, "enable") if may_enable and operation.host is not None else ""
+    return {
+        "operation": presenter.present(operation, user),
+        "steps": _steps(operation),
+        "waiting": operation.is_active,
+        "host": operation.host,
+        "enable_url": enable_url,
+    }

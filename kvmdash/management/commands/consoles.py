@@ -1,0 +1,40 @@
+"""`manage.py consoles`: the console gateway as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    """Carries consoles between browsers and guests until told to stop."""
+
+    help = "Run the console gateway (KVMDASH_CONSOLE_GATEWAY says where it listens)."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from django.conf import settings
+
+        from vms.console.gateway import Gateway
+        from vms.console.targets import LibvirtTargets
+
+        host, _colon, port = settings.CONSOLE_GATEWAY.rpartition(":")
+        done = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: done.set())
+        targets = LibvirtTargets()
+        gateway = Gateway(targets, host.strip("[]"), int(port))
+        gateway.start()
+        wait_for(done, os.environ.get("KVMDASH_PARENT", ""))
+        gateway.stop()
+        targets.close()
+
+
+def wait_for(done: threading.Event, parent: str) -> None:
+    """Until told to stop, or until the program that started us is gone without a word (kill -9)."""
+    while not done.wait(1.0 if parent else None):
+        if str(os.getppid()) != parent:
+            return

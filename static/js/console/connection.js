@@ -1,0 +1,188 @@
+// One console's way to the guest: a ticket, a websocket, noVNC on it, and what to do when it ends.
+
+import RFB from "../../vendor/novnc/core/rfb.js";
+
+const HANDSHAKE = 25000; // ms from the ticket to the first picture
+const STEADY = 10000; // ms after which a connection counts as a good one
+const DELAYS = [1, 2, 4, 8, 15]; // seconds
+const BACKGROUND = "#0b0d11"; // as the stage
+const MOVED_DELAY = 300;
+
+const TICKET = 4401;
+const WITHDRAWN = 4403;
+const OFF = 4404;
+const MOVED = 4410;
+const UNREACHABLE = 4502;
+const GATEWAY = 4503;
+
+const WHY = { [UNREACHABLE]: "whyUnreachable", [GATEWAY]: "whyGateway", [TICKET]: "whyTicket", 1006: "whyGateway" };
+const STOPPING = { 401: "signedOut", 403: "withdrawn", 404: "withdrawn", 409: "off" };
+
+// The ticket was refused in a way that another try will not change.
+class Stop extends Error {
+  constructor(state, detail) {
+    super(detail);
+    this.state = state;
+  }
+}
+
+async function fetchTicket(address, csrf, viewOnly) {
+  const response = await fetch(address, {
+    method: "POST",
+    credentials: "same-origin",
+    redirect: "manual",
+    headers: { "X-CSRFToken": csrf, "HX-Request": "true" },
+    body: new URLSearchParams({ view_only: viewOnly ? "1" : "0" }),
+  });
+  if (response.ok) return response.json();
+  const state = STOPPING[response.status];
+  if (!state) throw new Error(String(response.status));
+  const plain = response.headers.get("Content-Type")?.startsWith("text/plain");
+  throw new Stop(state, plain ? await response.text() : "");
+}
+
+function socketAddress(path) {
+  const address = new URL(path, location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  return address.href;
+}
+
+// Tells by events: "state" {name, detail, seconds, stopped}, "open" {rfb, viewOnly}, "clipboard" {text}.
+export class Connection extends EventTarget {
+  constructor({ ticketUrl, csrf, screen, viewOnly }) {
+    super();
+    Object.assign(this, { ticketUrl, csrf, screen, viewOnly });
+    this.rfb = null;
+    this.socket = null;
+    this.failures = 0;
+    this.turn = 0; // a newer attempt makes older ones silent
+    this.timers = new Set();
+  }
+
+  get isOpen() {
+    return this.rfb !== null && this.state === "connected";
+  }
+
+  tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  enter(name, more = {}) {
+    this.state = name;
+    this.tell("state", { name, ...more });
+  }
+
+  later(milliseconds, action) {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      action();
+    }, milliseconds);
+    this.timers.add(timer);
+    return timer;
+  }
+
+  drop() {
+    this.turn += 1;
+    this.timers.forEach(clearTimeout);
+    this.timers.clear();
+    const { rfb, socket } = this;
+    this.rfb = null;
+    this.socket = null;
+    if (rfb && socket?.readyState !== WebSocket.CLOSED) rfb.disconnect();
+    else socket?.close();
+  }
+
+  // Start afresh: a person asked for it.
+  connect() {
+    this.failures = 0;
+    this.attempt("connecting");
+  }
+
+  async attempt(name) {
+    this.drop();
+    const turn = this.turn;
+    this.enter(name);
+    try {
+      const ticket = await fetchTicket(this.ticketUrl, this.csrf, this.viewOnly);
+      if (turn === this.turn) this.open(ticket, turn);
+    } catch (error) {
+      if (turn !== this.turn) return;
+      if (error instanceof Stop) this.enter(error.state, { detail: error.message, stopped: true });
+      else this.retry("whyNetwork");
+    }
+  }
+
+  open(ticket, turn) {
+    const socket = new WebSocket(socketAddress(ticket.url));
+    const current = () => turn === this.turn;
+    // noVNC does not pass the close code on; it hears the end first, then we decide.
+    socket.addEventListener("close", ({ code }) => setTimeout(() => current() && this.ended(code)));
+    const rfb = new RFB(this.screen, socket, { shared: true });
+    rfb.viewOnly = ticket.view_only;
+    rfb.background = BACKGROUND;
+    rfb.addEventListener("connect", () => current() && this.opened(ticket.view_only));
+    rfb.addEventListener("credentialsrequired", () => current() && this.stop("password"));
+    rfb.addEventListener("securityfailure", () => current() && this.stop("broken"));
+    rfb.addEventListener("clipboard", ({ detail }) => current() && this.tell("clipboard", detail));
+    this.socket = socket;
+    this.rfb = rfb;
+    this.tell("prepare", { rfb });
+    this.handshake = this.later(HANDSHAKE, () => this.retry("whyClosed"));
+  }
+
+  opened(viewOnly) {
+    clearTimeout(this.handshake);
+    this.enter("connected", { viewOnly });
+    this.tell("open", { rfb: this.rfb, viewOnly });
+    this.later(STEADY, () => {
+      this.failures = 0;
+    });
+  }
+
+  stop(name, why = "") {
+    this.drop();
+    this.enter(name, { why, stopped: true });
+  }
+
+  ended(code) {
+    this.rfb = null;
+    if (code === WITHDRAWN) this.stop("withdrawn");
+    else if (code === OFF) this.stop("off", "whyOff");
+    else if (code === MOVED) this.followMove();
+    else this.retry(WHY[code] ?? "whyClosed");
+  }
+
+  followMove() {
+    this.drop();
+    this.enter("moved");
+    this.failures += 1;
+    this.later(MOVED_DELAY * this.failures, () => this.attempt("moved"));
+  }
+
+  retry(why) {
+    this.drop();
+    const longest = DELAYS[Math.min(this.failures, DELAYS.length - 1)];
+    this.failures += 1;
+    // Some jitter: when a gateway comes back, all its consoles must not arrive in the same instant.
+    this.count(Math.ceil(longest * (0.75 + Math.random() / 2)), why);
+  }
+
+  count(seconds, why) {
+    if (seconds <= 0) {
+      this.attempt("again");
+      return;
+    }
+    this.enter("lost", { why, seconds });
+    this.later(1000, () => this.count(seconds - 1, why));
+  }
+
+  // The network is back: no need to wait any longer.
+  hurry() {
+    if (this.state === "lost") this.attempt("again");
+  }
+
+  // The machine changed: it may have been started.
+  look() {
+    if (this.state === "off") this.connect();
+  }
+}
