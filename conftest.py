@@ -109,4 +109,6 @@ def _busy_threads() -> list[str]:
     import threading
 
     busy = ("watch-", "figures-", "operation_", "operations", "supervisor")
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(busy) and thread.is_alive() and not thread.name.startswith("operation_")]
+    names = [thread.name for thread in threading.enumerate() if thread.is_alive()]
+    # Idle threads of the operations pool are nobody's business.
+    return [name for name in names if name.startswith(busy) and not name.startswith("operation_")]

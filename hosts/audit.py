@@ -40,8 +40,7 @@ def record(
 ) -> AuditEntry:
     """Add one row. ``detail`` is plain data and must hold no secrets."""
     log.info(action, actor=actor.label, subject=str(subject), result=result)
-    notify.changed("audit")
-    return AuditEntry.objects.create(
+    entry = AuditEntry.objects.create(
         actor=actor.user,
         actor_name=actor.label,
         address=actor.address,
@@ -52,3 +51,5 @@ def record(
         result=result,
         detail=detail,
     )
+    notify.changed("audit")
+    return entry

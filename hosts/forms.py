@@ -41,13 +41,20 @@ class SecretArea(forms.Textarea):
         """Nothing, whatever it is."""
 
 
-def _area() -> forms.Textarea:
-    return forms.Textarea(attrs={"rows": 4, "class": "mono", "spellcheck": "false", "autocomplete": "off"})
+class PublicArea(forms.Textarea):
+    """A certificate. A private key that was pasted here by mistake is not sent back either."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"rows": 4, "class": "mono", "spellcheck": "false", "autocomplete": "off"})
+
+    def format_value(self, value: Any) -> str | None:
+        """What was pasted, unless it holds a key."""
+        return None if "PRIVATE" in str(value) else super().format_value(value)
 
 
 def _pem(label: Any, help_text: Any, widget: forms.Widget | None = None) -> forms.CharField:
     return forms.CharField(
-        label=label, help_text=help_text, required=False, max_length=credentials.LONGEST, widget=widget or _area()
+        label=label, help_text=help_text, required=False, max_length=credentials.LONGEST, widget=widget or PublicArea()
     )
 
 

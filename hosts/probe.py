@@ -161,6 +161,15 @@ def host_key_of(line: str) -> HostKey:
     return _shown(key)
 
 
+def pinned_keys(text: str) -> list[HostKey]:
+    """The keys that are pinned, one a line; what cannot be read is left out."""
+    found = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(host_key_of(line))
+    return found
+
+
 def _shown(key: Any) -> HostKey:
     line = " ".join(key.export_public_key().decode().split()[:2])
     return HostKey(line, key.get_fingerprint("sha256"))

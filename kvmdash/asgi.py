@@ -39,7 +39,7 @@ application = ProtocolTypeRouter(
                 [
                     path("ws/live/", AuthMiddlewareStack(LiveConsumer.as_asgi())),
                     # Its ticket is its right: no session is looked at.
-                    path("ws/console/", ConsoleRelay()),
+                    path("ws/console/", ConsoleRelay()),  # type: ignore[arg-type]
                 ]
             ),
             allowed_origins(),

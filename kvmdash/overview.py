@@ -69,7 +69,7 @@ def _vms_in(state: str) -> str:
 
 def operations(user: User) -> Context:
     """What runs, and what ended last."""
-    rows = access.visible_to(user, Operation.objects.filter(parent=None)).select_related("host", "actor")
+    rows = access.visible_to(user, Operation.objects.filter(parent=None))
     active = rows.filter(state__in=Operation.ACTIVE)[:ENDED]
     ended = rows.exclude(state__in=Operation.ACTIVE).order_by("-finished_at")[:ENDED]
     return {

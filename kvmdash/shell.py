@@ -4,29 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Count, QuerySet
 from django.urls import reverse
 
 from hosts import access, alarms, fragments
+from hosts.capacity import heavy_of
 from hosts.models import Alarm, Host, Operation, User
 from hosts.operations import presenter
 from vms.models import VirtualMachine
 
 DRAWER_ROWS = 12
+#: guests that stand in the tree of every page: of one host, and of all together
+TREE_GUESTS = 100
+TREE_ALL_GUESTS = 1000
 
 
 def tree(user: User) -> list[dict[str, Any]]:
-    """Hosts with their guests, as plain data."""
+    """Hosts with their guests, as plain data; where there are very many, the page reads those of open hosts itself."""
+    hosts = list(access.visible_to(user, Host.objects.all()).only("id", "name", "state", "enabled"))
+    counts = _guest_counts(_tree_guests(user).filter(host__in=hosts))
+    most = TREE_GUESTS if sum(counts.values()) <= TREE_ALL_GUESTS else 0
+    listed = [host.pk for host in hosts if counts.get(host.pk, 0) <= most]
+    guests: dict[int | None, list[VirtualMachine]] = {pk: [] for pk in listed}
+    for vm in _tree_guests(user).filter(host_id__in=[pk for pk in listed if counts.get(pk)]):
+        guests[vm.host_id].append(vm)
+    return [_tree_host(host, counts.get(host.pk, 0), guests.get(host.pk)) for host in hosts]
+
+
+def _tree_guests(user: User) -> QuerySet[VirtualMachine]:
     columns = ("uuid", "name", "power_state", "host_id")
-    vms = access.visible_to(user, VirtualMachine.objects.filter(absent_since=None)).only(*columns).order_by("name")
-    hosts = access.visible_to(user, Host.objects.all()).only("id", "name", "state", "enabled")
-    return [tree_host(host) for host in hosts.prefetch_related(Prefetch("vms", queryset=vms))]
+    return access.visible_to(user, VirtualMachine.objects.filter(absent_since=None)).only(*columns).order_by("name")
 
 
-def tree_host(host: Host) -> dict[str, Any]:
+def _guest_counts(guests: QuerySet[VirtualMachine]) -> dict[int | None, int]:
+    return dict(guests.order_by().values_list("host_id").annotate(n=Count("pk")))
+
+
+def tree_host(host: Host, user: User) -> dict[str, Any]:
     """One host of the tree."""
-    guests = [tree_vm(vm) for vm in host.vms.all()]
-    return {"id": host.pk, "name": host.name, "state": host.state, "url": host.get_absolute_url(), "vms": guests}
+    guests = _tree_guests(user).filter(host=host)
+    count = guests.count()
+    # Above the limit for all of them no host carries its guests: the row of one host must look as in the whole tree.
+    fits = count <= TREE_GUESTS and _tree_guests(user).exclude(host=None).count() <= TREE_ALL_GUESTS
+    return _tree_host(host, count, list(guests) if fits else None)
+
+
+def _tree_host(host: Host, count: int, guests: list[VirtualMachine] | None) -> dict[str, Any]:
+    found = {"id": host.pk, "name": host.name, "state": host.state, "url": host.get_absolute_url()}
+    if guests is None and count:
+        return found | {"lazy_url": reverse("tree_guests", args=[host.pk]), "count": count}
+    return found | {"vms": [tree_vm(vm) for vm in guests or ()]}
 
 
 def tree_vm(vm: VirtualMachine) -> dict[str, Any]:
@@ -36,7 +63,7 @@ def tree_vm(vm: VirtualMachine) -> dict[str, Any]:
 
 def open_alarms(user: User) -> list[dict[str, Any]]:
     """Alarms that are not over, the worst first."""
-    rows = access.visible_to(user, Alarm.objects.filter(cleared_at=None)).select_related("host")
+    rows = access.visible_to(user, Alarm.objects.filter(cleared_at=None)).select_related("host").defer(*heavy_of("host__"))
     ordered = sorted(rows, key=lambda alarm: (alarm.level != Alarm.Level.CRITICAL, alarm.since))
     return [
         {
@@ -58,7 +85,7 @@ def _alarm_url(alarm: Alarm) -> str:
 
 def drawer(user: User) -> list[dict[str, Any]]:
     """The operations drawer: what runs, then what ended last."""
-    rows = access.visible_to(user, Operation.objects.filter(parent=None)).select_related("host", "actor")
+    rows = access.visible_to(user, Operation.objects.filter(parent=None))
     active = list(rows.filter(state__in=Operation.ACTIVE)[:DRAWER_ROWS])
     # One may end between the two readings: it must not be shown twice.
     over = rows.exclude(state__in=Operation.ACTIVE).exclude(pk__in=[operation.pk for operation in active])
@@ -130,4 +157,4 @@ def _tree_vm_context(identifier: str, user: User) -> fragments.Context:
 
 def _tree_host_context(identifier: str, user: User) -> fragments.Context:
     host = access.visible_to(user, Host.objects.filter(pk=identifier)).first()
-    return {"host": tree_host(host)} if host is not None else None
+    return {"host": tree_host(host, user)} if host is not None else None

@@ -8,6 +8,7 @@ from django.views.i18n import set_language
 
 from hosts import urls as hosts_urls
 from kvmdash import api, views
+from kvmdash.login import Login
 
 
 def healthz(_request: HttpRequest) -> HttpResponse:
@@ -23,6 +24,7 @@ urlpatterns = [
     path("tree/<int:pk>/", views.tree_guests, name="tree_guests"),
     path("healthz", healthz),
     path("i18n/language/", set_language, name="set_language"),
+    path("account/login/", Login.as_view(), name="account_login"),
     path("account/", include("allauth.urls")),
     path("hosts/", include((hosts_urls.hosts_patterns, "hosts"))),
     path("operations/", include((hosts_urls.operations_patterns, "operations"))),

@@ -70,8 +70,8 @@ def prepare_mounts(config: dict[str, Any]) -> None:
         directory.mkdir()
         mount("cgroup", str(directory), "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, controller)
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
-    for directory in ("/run/lock", "/run/sshd"):
-        Path(directory).mkdir(0o755)
+    for made in ("/run/lock", "/run/sshd"):
+        Path(made).mkdir(0o755)
     for source, target in config["binds"]:
         mount(source, target, "none", MS_BIND | MS_REC)
 

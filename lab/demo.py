@@ -18,7 +18,10 @@ from pathlib import Path
 from lab.testhosts import TestHost, TestHostError
 
 PROJECT = Path(__file__).resolve().parent.parent
-GUEST = "<domain type='test'><name>{name}</name><memory unit='MiB'>{memory}</memory><vcpu>{vcpus}</vcpu><os><type>hvm</type></os></domain>"
+GUEST = (
+    "<domain type='test'><name>{name}</name><memory unit='MiB'>{memory}</memory><vcpu>{vcpus}</vcpu>"
+    "<os><type>hvm</type></os></domain>"
+)
 
 
 def say(text: str) -> None:

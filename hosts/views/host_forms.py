@@ -103,7 +103,7 @@ def keys(request: HttpRequest, name: str = "") -> HttpResponse:
 
 def _listed(pins: list[str], shown: list[probe.HostKey], host: Host) -> list[dict[str, Any]]:
     """Keys with their fingerprints: those stored or ticked, and those the host shows now."""
-    pinned = {line.line: line for line in (_readable(pin) for pin in pins) if line is not None}
+    pinned = {key.line: key for key in probe.pinned_keys("\n".join(pins))}
     stored = {" ".join(line.split()[:2]) for line in host.ssh_host_key.splitlines()}
     stored_types = {line.partition(" ")[0] for line in stored}
     fresh = {key.line: key for key in shown}
@@ -116,13 +116,6 @@ def _listed(pins: list[str], shown: list[probe.HostKey], host: Host) -> list[dic
             state = "changed"
         rows.append({"line": line, "type": key.type, "fingerprint": key.fingerprint, "state": state, "on": line in pinned})
     return rows
-
-
-def _readable(line: str) -> probe.HostKey | None:
-    try:
-        return probe.host_key_of(line)
-    except ValueError:
-        return None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -123,7 +123,7 @@ def _networks_tab(_request: HttpRequest, host: Host, _user: User) -> Context:
 
 
 def _operations_tab(request: HttpRequest, host: Host, user: User) -> Context:
-    rows = access.visible_to(user, Operation.objects.filter(host=host)).select_related("host").order_by("-created_at")
+    rows = access.visible_to(user, Operation.objects.filter(host=host)).order_by("-created_at")
     page = page_of(request, rows)
     return {"page_obj": page, "operations": [presenter.present(operation, user) for operation in page.object_list]}
 
@@ -133,7 +133,7 @@ def _settings_tab(_request: HttpRequest, host: Host, user: User) -> Context:
     tested = parts.test_of(last, user) if last is not None and access.may(user, "host.manage") else {}
     return {
         "has_test": bool(tested),
-        "keys": [probe.host_key_of(line) for line in host.ssh_host_key.splitlines() if line.strip()],
+        "keys": probe.pinned_keys(host.ssh_host_key),
         "stored": {name: bool(getattr(host, name)) for name in ("ssh_key", "tls_key", "sasl_password")},
         "ca": credentials.describe(host.tls_ca),
         "certificate": credentials.describe(host.tls_certificate),

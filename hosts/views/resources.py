@@ -10,11 +10,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from hosts import access
+from hosts.capacity import heavy_of
 from hosts.models import Host, Network, StoragePool
 from hosts.requests import user_of
 from hosts.views.hosts import page_of
-
-HOST_COLUMNS = ("host__name", "host__state", "host_id")
 
 
 @require_safe
@@ -41,7 +40,7 @@ NETWORK_SORTS = {
 def _list(request: HttpRequest, rows: QuerySet[Any], kind: str, sorts: dict[str, tuple[str, ...]]) -> HttpResponse:
     user = user_of(request)
     words, host = request.GET.get("q", "").strip()[:100].replace("\0", ""), request.GET.get("host", "")[:63].replace("\0", "")
-    found = access.visible_to(user, rows).select_related("host").defer("definition", *_heavy())
+    found = access.visible_to(user, rows).select_related("host").defer("definition", *heavy_of("host__"))
     if words:
         found = found.filter(name__icontains=words)
     if host:
@@ -61,11 +60,4 @@ def _list(request: HttpRequest, rows: QuerySet[Any], kind: str, sorts: dict[str,
     }
     part = request.headers.get("HX-Target") == f"{kind}-list"
     return render(request, f"hosts/_{kind}_list.html" if part else f"hosts/{kind}.html", context)
-
-
-def _heavy() -> list[str]:
-    from hosts.capacity import HEAVY
-
-    return [f"host__{name}" for name in HEAVY]
-
 

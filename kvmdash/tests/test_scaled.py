@@ -35,7 +35,8 @@ class Scaled(Program):
 
     def start(self):
         self.manage("migrate_all")
-        self.manage("shell", "-c", "from hosts.models import User; User.objects.create_user('admin', password='x', role='administrator')")
+        create = "User.objects.create_user('admin', password='x', role='administrator')"
+        self.manage("shell", "-c", f"from hosts.models import User; {create}")
         for name, command in {
             "web": ["web", "--port", str(self.port)],
             "inventory-1": ["inventory"], "inventory-2": ["inventory"],

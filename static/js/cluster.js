@@ -24,6 +24,8 @@ hear("figures", ({ frames }) => {
   for (const [subject, frame] of news) hosts.set(subject, frame);
   const newest = Math.max(...[...hosts.values()].map((frame) => frame.at ?? 0));
   const fresh = [...hosts].filter(([, frame]) => newest - (frame.at ?? 0) < QUIET);
+  // Until every host has told its figures, a sum of some would look like a fall.
+  if (fresh.length < findAll("[data-cpus-of]").filter((place) => !place.closest(".is-unseen")).length) return;
   const used = fresh.reduce((sum, [, frame]) => sum + (frame.mem_used ?? 0), 0);
   receive({ "cluster:all": { cpu: weighted(fresh), mem_used: used, at: newest } });
 });

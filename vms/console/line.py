@@ -164,7 +164,8 @@ def _through_ssh(target: Target) -> Line:
     address = f"[{target.address}]" if ":" in target.address else target.address
     command = [*target.ssh, "-W", f"{address}:{target.port}", *target.ssh_destination]
     try:
-        child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True)
+        ends = theirs.fileno()
+        child = subprocess.Popen(command, stdin=ends, stdout=ends, stderr=subprocess.PIPE, start_new_session=True)
     except OSError as error:
         ours.close()
         raise Closing(UNREACHABLE, f"ssh cannot be started: {error.strerror}.") from error

@@ -117,13 +117,13 @@ def screen_of(definition: str) -> Target:
     if port <= 0:
         raise Closing(NO_SCREEN, "The guest is not running, or its screen listens nowhere.")
     listen = graphics.find("listen")
-    address = graphics.get("listen") or (listen.get("address", "") if listen is not None else "")
-    return Target(address=address, port=port, password=password)
+    address = graphics.get("listen") or (listen.get("address") if listen is not None else None)
+    return Target(address=address or "", port=port, password=password)
 
 
 def _socket_of(graphics: etree._Element) -> str:
     listen = graphics.find("listen[@type='socket']")
-    return graphics.get("socket", "") or (listen.get("socket", "") if listen is not None else "")
+    return graphics.get("socket") or (listen.get("socket") if listen is not None else None) or ""
 
 
 def reach(host: Host, screen: Target) -> Target:

@@ -9,6 +9,7 @@ from vms.definition.metadata import OwnMetadata
 from vms.definition.summary import summarize
 from vms.definition.xml import MalformedDefinition, parse
 
+# ruff: noqa: E501 - XML as libvirt writes it
 FULL = """
 <domain type='kvm' id='3'>
   <name>web</name><title> A title </title><description>Words</description>

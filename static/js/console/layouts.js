@@ -1,4 +1,4 @@
-// Which keys make which letters. A layout lists, for each level (plain, Shift, AltGr), what the four rows of keys give; a space
+// Which keys make which letters. A layout lists, for each level (plain, Shift, AltGr, both), what the four rows of keys give; a space
 // in a row is a key which gives nothing there. Dead keys are named by the combining mark they add: [key, level].
 
 const ROWS = [
@@ -10,6 +10,7 @@ const ROWS = [
 const PLAIN = 0;
 const SHIFT = 1;
 const ALTGR = 2;
+const BOTH = 3;
 
 const GRAVE = "\u0300";
 const ACUTE = "\u0301";
@@ -96,6 +97,7 @@ export const LAYOUTS = {
       ["\\1234567890'ì", "qwertyuiopè+", "asdfghjklòàù", "<zxcvbnm,.-"],
       ['|!"£$%&/()=?^', "QWERTYUIOPé*", "ASDFGHJKLç°§", ">ZXCVBNM;:_"],
       ["           `~", "  €       []", "         @# "],
+      [" ".repeat(13), "          {}"],
     ],
   },
   pt: {
@@ -147,7 +149,12 @@ export const LAYOUTS = {
   },
 };
 
-const stroke = (code, level, character) => ({ code, shift: level === SHIFT, altgr: level === ALTGR, character });
+const stroke = (code, level, character) => ({
+  code,
+  shift: level === SHIFT || level === BOTH,
+  altgr: level === ALTGR || level === BOTH,
+  character,
+});
 
 function directStrokes(layout) {
   const found = new Map([
