@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
-from django.db.models import Count, Model, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import reverse
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from ninja import Path, Query, Router, Schema, Status
+from ninja import Path, Query, Router
+from pydantic import BaseModel
 
 from hosts import access
 from hosts.api_schemas import (
+    AnyArguments,
     Credentials,
     Guests,
     HostDetail,
@@ -31,17 +32,30 @@ from hosts.api_schemas import (
     Paging,
     PoolOut,
     SignalBody,
+    TestArguments,
+)
+from hosts.api_tools import (
+    Accepted,
+    accepted,
+    add_kind,
+    columns,
+    find,
+    only_known,
+    operation_fields,
+    operation_out,
+    page_of,
 )
 from hosts.models import Host, Operation
-from hosts.operations import presenter, queue
+from hosts.operations import queue
+from hosts.operations.host_refresh import HostKind
 from hosts.operations.kind import registry
 from hosts.problems import ANY, CHANGE, invalid
 from hosts.requests import actor_of
 from hosts.tokens import token_of
 
 router = Router()
-M = TypeVar("M", bound=Model)
-Accepted = Status[OperationOut]
+#: kind → what it takes
+HOST_ARGUMENTS: dict[str, type[BaseModel]] = {"host-refresh": NoArguments, "host-test": TestArguments}
 HostName = Annotated[
     str, Path(..., max_length=63, pattern=r"^[A-Za-z0-9.-]+$", description="The host's name here, such as kvm1.")
 ]
@@ -85,18 +99,6 @@ def host(request: HttpRequest, name: HostName) -> HostDetail:
     )
 
 
-@router.post("hosts/{name}/refresh", response={202: OperationOut, **CHANGE}, tags=["hosts"], summary="Read it again")
-def refresh(
-    request: HttpRequest,
-    response: HttpResponse,
-    name: HostName,
-    arguments: NoArguments | None = None,
-) -> Accepted:
-    """Have everything of the host read again."""
-    row = find(access.visible_to(request.user, Host.objects.all()), name=name)
-    return accepted(request, response, queue.enqueue("host-refresh", row, {}, actor_of(request, "api")))
-
-
 @router.get("operations", response={200: OperationPage, **ANY}, tags=["operations"], summary="List operations")
 def operations(request: HttpRequest, query: Query[OperationQuery]) -> OperationPage:
     """Newest first. The children of bulk operations are listed too; ``parent`` tells them apart."""
@@ -112,7 +114,7 @@ def operation(request: HttpRequest, id: UUID) -> OperationDetail:  # noqa: A002 
     row = _operation(request, id)
     kind = registry.get(row.kind)
     return OperationDetail(
-        **_operation_fields(request, row),
+        **operation_fields(request, row),
         signals=list(kind.signals) if kind is not None and row.is_active else [],
         log=[LogLine(**columns(line, LogLine.model_fields)) for line in row.log.all()],
         children=[operation_out(request, child) for child in row.children.all()],
@@ -142,44 +144,6 @@ def signal(request: HttpRequest, response: HttpResponse, id: UUID, body: SignalB
     return accepted(request, response, row)
 
 
-def accepted(request: HttpRequest, response: HttpResponse, row: Operation) -> Accepted:
-    """202 with the operation, as the answer to having asked for it."""
-    response.headers["Location"] = _operation_url(row)
-    return Status(202, operation_out(request, row))
-
-
-def operation_out(request: HttpRequest, row: Operation) -> OperationOut:
-    """An operation as the API tells it."""
-    return OperationOut(**_operation_fields(request, row))
-
-
-def page_of(rows: QuerySet[M], paging: Paging) -> tuple[list[M], dict[str, int]]:
-    """The rows of one page, and the numbers that go with them."""
-    start = (paging.page - 1) * paging.page_size
-    numbers = {"count": rows.count(), "page": paging.page, "page_size": paging.page_size}
-    return list(rows[start : start + paging.page_size]), numbers
-
-
-def find(rows: QuerySet[M], **wanted: Any) -> M:
-    """The one row, or 404."""
-    row = rows.filter(**wanted).first()
-    if row is None:
-        raise Http404(_("There is no such %(thing)s.") % {"thing": rows.model._meta.verbose_name})
-    return row
-
-
-def only_known(request: HttpRequest, query: type[Schema]) -> None:
-    """422 for a parameter that does not exist: a mistyped filter must not mean 'all'."""
-    for name in request.GET:
-        if name not in query.model_fields:
-            raise invalid("query", name[:40], _("There is no parameter of this name."))
-
-
-def columns(row: Any, names: Any) -> dict[str, Any]:
-    """Attributes of a row by name."""
-    return {name: getattr(row, name) for name in names}
-
-
 def _hosts() -> QuerySet[Host]:
     present = Q(vms__absent_since=None)
     running = present & Q(vms__power_state__in=("running", "migrating"))
@@ -195,27 +159,6 @@ def _host(row: Any) -> dict[str, Any]:
 
 def _operation(request: HttpRequest, pk: UUID) -> Operation:
     return find(access.visible_to(request.user, Operation.objects.all()), pk=pk)
-
-
-def _operation_url(row: Operation) -> str:
-    return reverse("api:operation", args=[row.pk])
-
-
-def _operation_fields(request: HttpRequest, row: Operation) -> dict[str, Any]:
-    same = ("id", "kind", "state", "arguments", "virsh", "created_at", "started_at", "finished_at")
-    kind = registry.get(str(row.arguments.get("kind", "")) if row.kind == queue.BULK else row.kind)
-    return columns(row, (*same, "duration", "percent", "progress", "result")) | {
-        "url": _operation_url(row),
-        "label": str(kind.label) if kind is not None else row.kind,
-        "subject": row.subject_name or row.host_name,
-        "vm": row.subject_uuid,
-        "host": row.host_name or None,
-        "parent": row.parent_id,
-        "actor": row.actor_name,
-        "progress_text": presenter.progress_text(row),
-        "error": row.error or None,
-        "cancellable": presenter.is_cancellable(row, request.user),
-    }
 
 
 _OPERATION_FILTERS: dict[str, Callable[[Any], Q]] = {
@@ -247,3 +190,13 @@ def _moment(field: str, text: str) -> datetime:
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise invalid("query", field, _("A moment looks like 2026-01-31T12:00:00Z.")) from None
+
+
+def _host_row(request: HttpRequest, name: str) -> Host:
+    return find(access.visible_to(request.user, Host.objects.all()), name=name)
+
+
+for _name, _kind in sorted(registry.items()):
+    if isinstance(_kind, HostKind):
+        _path = f"hosts/{{name}}/{_name.removeprefix('host-')}"
+        add_kind(router, _kind, _path, ("name", HostName), _host_row, HOST_ARGUMENTS.get(_name, AnyArguments))

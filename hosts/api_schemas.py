@@ -52,6 +52,12 @@ class NoArguments(Body):
     """This takes no arguments."""
 
 
+class TestArguments(Body):
+    """What follows from a test."""
+
+    enable: bool = Field(False, description="Enable the host once the test has passed.")
+
+
 class SignalBody(Body):
     """What is asked of a running operation."""
 

@@ -13,7 +13,7 @@ from django.utils import translation
 from hosts.hub import STALE_TOPICS, Socket, hub
 from hosts.models import User
 
-MOST_BYTES = 256 * 1024
+MOST_BYTES = 1024 * 1024
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]

@@ -21,7 +21,7 @@ from hosts.work import database_work
 
 log = structlog.get_logger(__name__)
 
-MOST_KEYS = 2000
+MOST_KEYS = 8000
 KEEPALIVE_SECONDS = 10.0
 Send = Callable[[str], Awaitable[None]]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.i18n import set_language
 
 from hosts import urls as hosts_urls
 from kvmdash import api, views
-from kvmdash.login import Login
+from kvmdash.login import Login, closed
 
 
 def healthz(_request: HttpRequest) -> HttpResponse:
@@ -25,6 +25,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("i18n/language/", set_language, name="set_language"),
     path("account/login/", Login.as_view(), name="account_login"),
+    re_path(r"^account/(?:signup|email|confirm-email|password/reset)(?:/|$)", closed),
     path("account/", include("allauth.urls")),
     path("hosts/", include((hosts_urls.hosts_patterns, "hosts"))),
     path("operations/", include((hosts_urls.operations_patterns, "operations"))),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +9,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from hosts import access
-from hosts.api import Accepted, accepted, columns, find, only_known, page_of
 from hosts.api_schemas import AnyArguments, OperationOut
+from hosts.api_tools import Accepted, accepted, add_kind, columns, find, only_known, page_of, sent
 from hosts.models import Operation
 from hosts.operations import queue
 from hosts.operations.kind import Kind, registry
@@ -86,7 +85,7 @@ def vm(request: HttpRequest, uuid: UUID) -> VmDetail:
 
 @router.post("vms/{uuid}/console", response={200: ConsoleOut, **CHANGE}, summary="A ticket for a console")
 def console(request: HttpRequest, uuid: UUID, wanted: ConsoleBody | None = None) -> ConsoleOut:
-    """The address of a websocket, good for opening once within the next seconds. Guests have no other way in."""
+    """The address of a websocket, good for opening once within the next seconds."""
     row, user, token = find(_visible(request), uuid=uuid), user_of(request), token_of(request)
     view_only = wanted.view_only if wanted is not None else None
     if view_only is None:
@@ -144,7 +143,7 @@ def _all_of(request: HttpRequest, uuids: list[UUID]) -> list[VirtualMachine]:
 def _arguments_of(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a bulk operation, checked like those of a single one."""
     try:
-        return _sent(ARGUMENTS.get(kind.name, AnyArguments).model_validate(given))
+        return sent(ARGUMENTS.get(kind.name, AnyArguments).model_validate(given))
     except ValidationError as error:
         wrong = [
             FieldError(location="body", field=".".join(map(str, ("arguments", *one["loc"]))), message=one["msg"])
@@ -153,39 +152,9 @@ def _arguments_of(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
         raise ProblemError(422, wrong[0].message, wrong) from error
 
 
-def _sent(arguments: BaseModel | None) -> dict[str, Any]:
-    """What was said, without what was not: defaults are the kind's business."""
-    return arguments.model_dump(exclude_unset=True) if arguments is not None else {}
+def _row(request: HttpRequest, uuid: UUID) -> VirtualMachine:
+    return find(_visible(request), uuid=uuid)
 
 
-def _act(kind: Kind) -> Callable[..., Accepted]:
-    """The view that asks for this kind of operation."""
-
-    def act(request: HttpRequest, response: HttpResponse, uuid: UUID, arguments: Any = None) -> Accepted:
-        row = find(_visible(request), uuid=uuid)
-        return accepted(request, response, queue.enqueue(kind.name, row, _sent(arguments), actor_of(request, "api")))
-
-    model = ARGUMENTS.get(kind.name, AnyArguments)
-    required = bool({"required", "minProperties"} & set(model.model_json_schema()))
-    act.__name__ = act.__qualname__ = f"vm_{kind.name.replace('-', '_')}"
-    act.__doc__ = type(kind).__doc__
-    # ninja reads these: the body's schema is the kind's own.
-    act.__annotations__ |= {"request": HttpRequest, "response": HttpResponse, "uuid": UUID}
-    act.__annotations__["arguments"] = model if required else model | None
-    act.__defaults__ = () if required else (None,)
-    return act
-
-
-def _add_verbs() -> None:
-    for name in verbs():
-        kind = registry[name]
-        decorate = router.post(
-            f"vms/{{uuid}}/{name}",
-            response={202: OperationOut, **CHANGE},
-            summary=str(kind.label),
-            url_name=f"vm-{name}",
-        )
-        decorate(_act(kind))
-
-
-_add_verbs()
+for _name in verbs():
+    add_kind(router, registry[_name], f"vms/{{uuid}}/{_name}", ("uuid", UUID), _row, ARGUMENTS.get(_name, AnyArguments))

@@ -90,7 +90,8 @@ def _arguments(operation: Operation) -> list[tuple[str, Any]]:
     found = operation.arguments
     if operation.kind == queue.BULK:
         found = found.get("arguments", {})
-    return [(name.replace("_", " ").capitalize(), _worded(value)) for name, value in found.items()]
+    labels = {"host": _("To host"), "bandwidth": _("Bandwidth, MiB/s")}
+    return [(labels.get(name, name.replace("_", " ").capitalize()), _worded(value)) for name, value in found.items()]
 
 
 def _worded(value: Any) -> str:

@@ -145,6 +145,14 @@ def test_only_administrators_refresh_hosts(api: dict[str, ApiClient], role: str,
     assert Operation.objects.filter(kind="host-refresh").exists() == (status == 202)
 
 
+def test_a_host_is_tested(api: dict[str, ApiClient]) -> None:
+    answer = api["administrator"].post("hosts/kvm1/test", {"enable": True})
+    assert answer.status_code == 202
+    assert (answer.json()["kind"], answer.json()["arguments"]) == ("host-test", {"enable": True})
+    assert api["administrator"].post("hosts/kvm1/test", {"enable": "yes"}).status_code == 422
+    assert api["operator"].post("hosts/kvm1/test").status_code == 403
+
+
 def test_a_disabled_host_is_not_refreshed(api: dict[str, ApiClient]) -> None:
     Host.objects.filter(name="kvm1").update(enabled=False)
     assert api["administrator"].post("hosts/kvm1/refresh").status_code == 409

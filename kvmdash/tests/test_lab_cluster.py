@@ -145,7 +145,7 @@ def test_a_running_move_shows_figures_and_takes_another_bandwidth(program, lab_c
     identity = begin_slow_move(program, slow_guest, other_host(program, slow_guest))
     progress = program.operation(identity)["progress"]
     assert {"remaining", "total", "rate", "dirty_rate", "iteration", "elapsed", "estimate"} <= set(progress)
-    status, answer = program.api(f"operations/{identity}/signal", {"signal": "bandwidth", "arguments": {"bandwidth": 0}})
+    status, answer = program.api(f"operations/{identity}/signal", {"name": "bandwidth", "arguments": {"bandwidth": 0}})
     assert status == 202, answer
     assert program.ended(identity)["state"] == "succeeded"
 

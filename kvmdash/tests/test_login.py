@@ -155,6 +155,13 @@ def test_strangers_find_no_way_in_but_the_login(people, path: str) -> None:
     assert (answer.status_code, answer.url.partition("?")[0]) == (302, "/account/login/")
 
 
+@pytest.mark.parametrize("path", ["signup/", "password/reset/", "password/reset/key/1-x/", "email/", "confirm-email/"])
+def test_what_would_make_accounts_or_send_mail_is_closed(people, path: str) -> None:
+    client = inside()
+    assert client.get(f"/account/{path}").status_code == 404
+    assert client.post(f"/account/{path}", {"email": "a@b.example"}).status_code == 404
+
+
 def test_nobody_signs_up(people) -> None:
     data = {"username": "intruder", "password1": ANOTHER, "password2": ANOTHER, "email": "a@b.example"}
     Client().post("/account/signup/", data)

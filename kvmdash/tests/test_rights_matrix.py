@@ -13,7 +13,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from hosts import access, fragments
 from hosts.audit import Actor
@@ -21,6 +21,7 @@ from hosts.models import ApiToken, AuditEntry, Operation, User
 from hosts.operations import queue
 from hosts.operations.host_refresh import HostKind
 from hosts.operations.kind import registry
+from hosts.urls import administration_patterns
 from kvmdash.tests.cluster import VM1, VM3, ApiClient, make_cluster
 from vms.models import ConsoleTicket, VirtualMachine
 from vms.operations.base import GuestKind
@@ -34,6 +35,7 @@ LEAST = {
     "audit.view": "administrator",
     "host.manage": "administrator",
     "host.refresh": "administrator",
+    "host.test": "administrator",
     "host.view": "viewer",
     "operation.view": "viewer",
     "people.manage": "administrator",
@@ -172,13 +174,19 @@ def by_host_api(user: Any, name: str) -> HttpResponse:
     return _client(user).post(f"hosts/kvm1/{name.removeprefix('host-')}")
 
 
+def by_host_page(user: Any, name: str) -> HttpResponse:
+    return page_of(user).post(reverse("hosts:act", args=["kvm1", name.removeprefix("host-")]))
+
+
 def _client(user: Any) -> ApiClient:
     return ApiClient(user if isinstance(user, User) else None)
 
 
 Road = Callable[[Any, str], HttpResponse]
 GUEST_ROADS: tuple[Road, ...] = (by_page, by_bulk_page, by_api, by_bulk_api, by_session_api)
-CHANGES = [(name, road) for name in GUEST_KINDS for road in GUEST_ROADS] + [(name, by_host_api) for name in HOST_KINDS]
+HOST_ROADS: tuple[Road, ...] = (by_host_page, by_host_api)
+CHANGES = [(name, road) for name in GUEST_KINDS for road in GUEST_ROADS]
+CHANGES += [(name, road) for name in HOST_KINDS for road in HOST_ROADS]
 
 
 @pytest.mark.parametrize("role", [*ROLES, *OUTSIDERS])
@@ -220,6 +228,56 @@ def test_an_operation_is_cancelled_by_those_who_may_ask_for_it(
     assert (operation.state == Operation.State.CANCELLED) is meant(role, "vm.shutdown")
     if not meant(role, "vm.shutdown"):
         assert status == (401 if role in OUTSIDERS else 403)
+
+
+# --- pages
+
+#: page → the verb it is meant for, where that is more than looking at the cluster
+PAGES = {
+    "administration:users": "people.manage",
+    "administration:user_add": "people.manage",
+    "administration:user_edit": "people.manage",
+    "administration:user_password": "people.manage",
+    "administration:user_disable": "people.manage",
+    "administration:user_enable": "people.manage",
+    "administration:user_second_factor": "people.manage",
+    "administration:audit": "audit.view",
+    "administration:tokens": "token.own",
+    "administration:token_revoke": "token.own",
+    "hosts:add": "host.manage",
+    "hosts:host_keys_new": "host.manage",
+    "hosts:edit": "host.manage",
+    "hosts:host_keys": "host.manage",
+    "hosts:remove": "host.manage",
+}
+#: taken with POST alone
+POSTED = {"hosts:host_keys_new", "hosts:host_keys"}
+
+
+def test_every_page_of_administration_says_here_whom_it_is_for() -> None:
+    names = {f"administration:{pattern.name}" for pattern in administration_patterns}
+    assert names <= set(PAGES), "say in PAGES whom the new page is for"
+
+
+@pytest.mark.parametrize("role", [*ROLES, *OUTSIDERS])
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_a_page_is_shown_to_those_it_is_for(everybody: dict[str, Any], cluster: Any, page: str, role: str) -> None:
+    client = page_of(everybody[role])
+    status = (client.post if page in POSTED else client.get)(_address(page, everybody)).status_code
+    if meant(role, PAGES[page]):
+        assert status in (200, 404, 405)
+    else:
+        assert status == (401 if role in OUTSIDERS else 403)
+
+
+def _address(page: str, everybody: dict[str, Any]) -> str:
+    arguments = ([], ["kvm1"], [everybody["viewer"].pk])
+    for one in arguments:
+        try:
+            return reverse(page, args=one)
+        except NoReverseMatch:
+            continue
+    raise AssertionError(f"{page} wants other arguments")
 
 
 # --- consoles

@@ -29,7 +29,10 @@ def why_not() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "everything is there")
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(bool(why_not()), reason=why_not() or "everything is there"),
+]
 
 
 @pytest.fixture(scope="module")

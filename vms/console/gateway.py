@@ -223,7 +223,9 @@ class Gateway:
         log.info("console gateway listens", port=self.port, gateway=self.name)
 
     def stop(self, seconds: float = 4.0) -> None:
-        """Close every console with a word, and end."""
+        """Close every console with a word, and end; once."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self.server.shutdown()
         self.server.server_close()
@@ -232,6 +234,7 @@ class Gateway:
         while self.consoles and time.monotonic() < until:
             time.sleep(0.02)
         self._threads[1].join(seconds)
+        self._rows(records.abandon, self.name)
         self._database.submit(connections.close_all).result()
         self._database.shutdown(wait=True, cancel_futures=True)
 
@@ -289,9 +292,9 @@ class Gateway:
         try:
             closing = self._carry(line, browser, pump, console)
         finally:
-            self.consoles.pop(session, None)
             # The record first: who is told that the console closed finds it so.
             self._quietly(records.closed, grant, session, closing, browser.sent, pump.to_guest)
+            self.consoles.pop(session, None)
             browser.close(closing)
 
     def _carry(self, line: Line, browser: Browser, pump: Pump, console: Console) -> Closing:
@@ -327,7 +330,9 @@ class Gateway:
         try:
             self._rows(work, *arguments)
         except Exception:
-            log.exception("console record not written")
+            # Too late for stop() is no fault: it closed what records were open.
+            if not self._stopping.is_set():
+                log.exception("console record not written")
 
     # --- the watcher
 

@@ -193,6 +193,13 @@ def beat(sessions: Iterable[int], gateway: str) -> None:
     ConsoleSession.objects.filter(pk__in=list(sessions), gateway=gateway, closed_at=None).update(alive_at=Now())
 
 
+def abandon(gateway: str) -> None:
+    """Close the records of whatever console a stopping gateway could not end in time."""
+    ConsoleSession.objects.filter(gateway=gateway, closed_at=None).update(
+        closed_at=Now(), close_reason="The console gateway restarts."
+    )
+
+
 def bury_dead_gateways() -> int:
     """Close the records of consoles whose gateway is gone, and forget old tickets. Returns how many were closed."""
     ConsoleTicket.objects.filter(until__lt=Now() - _OLD_TICKETS, session=None).delete()

@@ -88,7 +88,10 @@ def _unsupported(offered: list[int]) -> Closing:
 def _result(guest: Stream, minor: int) -> None:
     if _number(guest) == 0:
         return
-    reason = f": {_reason(guest)}" if minor == 8 else "."
+    try:
+        reason = f": {_reason(guest)}" if minor == 8 else "."
+    except Closing:
+        reason = "."  # Some just hang up.
     raise Closing(UNREACHABLE, f"The VNC server did not take the guest's password{reason}")
 
 

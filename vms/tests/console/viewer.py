@@ -17,7 +17,7 @@ class Viewer:
         self.websocket: ClientConnection = connect(
             url, origin=origin, additional_headers=headers, subprotocols=["binary"], compression=None, proxy=None,
             max_size=None, ping_interval=None, open_timeout=30,
-        )  # fmt: skip
+        ).__enter__()  # fmt: skip
         self._inbox = b""
         self.name = ""
         self.width = self.height = 0

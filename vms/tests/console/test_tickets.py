@@ -1,0 +1,156 @@
+"""Who gets a ticket, and which tickets open a console."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from websockets.exceptions import InvalidStatus
+
+from conftest import wait_until
+from hosts.access import Denied
+from hosts.models import AuditEntry
+from hosts.operations.kind import Refused
+from vms.console.access import console_path, open_console
+from vms.models import ConsoleSession, ConsoleTicket
+from vms.tests.making import make_guest, make_host
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("role", "full", "watching"),
+    [("administrator", True, True), ("operator", True, True), ("viewer", False, False), ("viewer-watching", False, True)],
+)
+def test_each_role_gets_the_tickets_that_are_its_right(people, role, full, watching):
+    vm = make_guest(make_host())
+    for view_only, allowed in ((False, full), (True, watching)):
+        if allowed:
+            assert open_console(people[role], vm, view_only=view_only)
+        else:
+            with pytest.raises(Denied):
+                open_console(people[role], vm, view_only=view_only)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [({"power_state": "shutoff"}, "not running"), ({"graphics": []}, "no VNC"), ({"absent_since": timezone.now()}, "no host")],
+)
+def test_a_guest_without_a_screen_is_refused_with_the_reason(people, columns, why):
+    vm = make_guest(make_host(), **columns)
+    with pytest.raises(Refused, match=why):
+        open_console(people["operator"], vm, view_only=False)
+    assert not ConsoleTicket.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_guest_on_a_host_that_is_not_connected_is_refused(people):
+    with pytest.raises(Refused, match="not connected"):
+        open_console(people["operator"], make_guest(make_host(state="silent")), view_only=False)
+
+
+@pytest.mark.django_db
+def test_a_ticket_is_stored_as_a_hash_and_audited(people):
+    vm = make_guest(make_host())
+    text = open_console(people["operator"], vm, view_only=True, address="10.0.0.9", road="api")
+    row = ConsoleTicket.objects.get()
+    assert text not in str(vars(row))
+    entry = AuditEntry.objects.get(action="console.ticket")
+    assert (entry.actor, entry.address, entry.road, entry.subject_uuid) == (people["operator"], "10.0.0.9", "api", vm.uuid)
+    assert text not in str(vars(entry))
+
+
+def test_a_console_opens_is_recorded_and_audited(bench, people):
+    vm = bench.guest("alpha")
+    viewer = bench.view(people["operator"], vm, address="10.0.0.9").greet()
+    assert viewer.name == "alpha"
+    row = ConsoleSession.objects.get()
+    assert (row.user, row.vm, row.closed_at, row.view_only) == (people["operator"], vm, None, False)
+    viewer.websocket.close()
+    row = wait_until(lambda: ConsoleSession.objects.exclude(closed_at=None).first())
+    assert row.bytes_to_browser > 24
+    actions = wait_until(lambda: (found := list(AuditEntry.objects.values_list("action", "road")))[:1] and len(found) == 3 and found)
+    assert set(actions) == {("console.ticket", "page"), ("console.open", "console"), ("console.close", "console")}
+
+
+def test_a_ticket_opens_one_console_only(bench, people):
+    path = console_path(open_console(people["operator"], bench.guest("alpha"), view_only=False))
+    bench.connect(path).greet()
+    assert bench.connect(path).close_code() == 4401
+
+
+def test_of_many_who_use_one_ticket_at_once_one_gets_in(bench, people):
+    path = console_path(open_console(people["operator"], bench.guest("alpha"), view_only=False))
+    outcomes: list[str] = []
+
+    def use() -> None:
+        viewer = bench.connect(path)
+        try:
+            outcomes.append(viewer.greet().name)
+        except Exception:
+            outcomes.append(str(viewer.close_code()))
+
+    threads = [threading.Thread(target=use) for _number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(outcomes) == ["4401"] * 11 + ["alpha"]
+
+
+@pytest.mark.parametrize("path", ["/ws/console/", "/ws/console/?ticket=", "/?ticket=unknown", "/ws/console/?ticket=%00%ff" + "a" * 3000])
+def test_a_missing_unknown_or_malformed_ticket_opens_nothing(bench, people, path):
+    assert bench.connect(path).close_code() == 4401
+    assert not ConsoleSession.objects.exists()
+
+
+def test_a_ticket_that_ran_out_by_the_database_clock_opens_nothing(bench, people):
+    path = console_path(open_console(people["operator"], bench.guest("alpha"), view_only=False))
+    ConsoleTicket.objects.update(until=timezone.now() - timedelta(seconds=1))
+    assert bench.connect(path).close_code() == 4401
+
+
+def test_rights_lost_between_ticket_and_connection_count(bench, people):
+    user = people["operator"]
+    path = console_path(open_console(user, bench.guest("alpha"), view_only=False))
+    user.role = "viewer"
+    user.save()
+    assert bench.connect(path).close_code() == 4403
+
+
+def test_a_ticket_of_a_session_that_ended_opens_nothing(bench, people):
+    path = console_path(open_console(people["operator"], bench.guest("alpha"), view_only=False, session_key="gone"))
+    assert bench.connect(path).close_code() == 4403
+
+
+def test_a_page_of_another_origin_gets_no_websocket(bench, people, settings):
+    settings.ALLOWED_HOSTS = ["dash.example"]
+    settings.PUBLIC_ORIGINS = ["https://public.example"]
+    vm = bench.guest("alpha")
+    path = console_path(open_console(people["operator"], vm, view_only=False))
+    for origin in ("https://evil.example", "null", "file://", "https://dash.example.evil.example"):
+        with pytest.raises(InvalidStatus) as refused:
+            bench.connect(path, origin=origin)
+        assert refused.value.response.status_code == 403
+    bench.connect(path, origin="https://dash.example").greet()
+    for origin in ("https://public.example", f"http://127.0.0.1:{bench.gateway.port}"):
+        bench.connect(console_path(open_console(people["operator"], vm, view_only=False)), origin=origin).greet()
+
+
+def test_the_address_is_what_the_relay_says(bench, people):
+    vm = bench.guest("alpha")
+    path = console_path(open_console(people["operator"], vm, view_only=False))
+    bench.connect(path, headers={"X-Forwarded-For": "6.6.6.6, 10.1.2.3"}).greet()
+    assert ConsoleSession.objects.get().address == "10.1.2.3"
+
+
+def test_a_ticket_is_never_written_to_a_log(bench, people, capfd):
+    path = console_path(open_console(people["operator"], bench.guest("alpha"), view_only=False))
+    bench.connect(path).greet()
+    bench.connect(path).close_code()
+    with pytest.raises(InvalidStatus):
+        bench.connect(path, origin="null")
+    out, err = capfd.readouterr()
+    assert path.partition("=")[2] not in out + err
