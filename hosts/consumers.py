@@ -10,6 +10,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.utils import translation
 
+from hosts import access
 from hosts.hub import STALE_TOPICS, Socket, hub
 from hosts.models import User
 
@@ -47,7 +48,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(4401)
             return
         wanted = message["watch"]
-        self.socket.stale_names = frozenset(k[6:] for k in wanted if k.startswith("stale:") and k[6:] in STALE_TOPICS)
+        lists = {key[6:] for key in wanted if key.startswith("stale:")}
+        self.socket.stale_names = frozenset(
+            name for name, verb in STALE_TOPICS.items() if name in lists and access.may(user, verb)
+        )
         refused = hub.watch(self.socket, [key for key in wanted if not key.startswith("stale:")])
         if refused:
             await self._send_text(json.dumps({"refused": refused}))

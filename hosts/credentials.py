@@ -49,7 +49,9 @@ def check_key(text: str) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(text.encode(), password=None)
     except TypeError:
-        raise ValueError(_("The key is protected by a passphrase; nobody is there to type it. Store one without.")) from None
+        raise ValueError(
+            _("The key is protected by a passphrase; nobody is there to type it. Store one without.")
+        ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError(_("Not a private key in PEM: it begins with -----BEGIN PRIVATE KEY-----.")) from None
 
@@ -69,7 +71,9 @@ def check_ssh_key(text: str) -> None:
     try:
         asyncssh.import_private_key(text)
     except asyncssh.KeyEncryptionError:
-        raise ValueError(_("The key is protected by a passphrase; nobody is there to type it. Store one without.")) from None
+        raise ValueError(
+            _("The key is protected by a passphrase; nobody is there to type it. Store one without.")
+        ) from None
     except (asyncssh.KeyImportError, ValueError):
         if text.split(" ", 1)[0].startswith(("ssh-", "ecdsa-")):
             raise ValueError(_("This is the public half. Here goes the private one (~/.ssh/id_ed25519).")) from None

@@ -16,6 +16,7 @@ from hosts.hypervisor.errors import InvalidUri
 from hosts.hypervisor.uri import LibvirtUri, parse
 from hosts.models import Host
 from hosts.models.host import host_name_validator
+from hosts.secrets import Sealed
 
 #: words that stand in addresses where a host's name stands
 RESERVED = frozenset({"add", "storage", "networks", "keys", "storage.html", "networks.html"})
@@ -108,9 +109,13 @@ class HostForm(forms.Form):
             "How the other hosts reach this one for migration, if not by the URI above, such as qemu+tcp://10.0.0.1/system."
         ),
     )  # fmt: skip
-    tls_ca = _pem(gettext_lazy("CA certificate"), gettext_lazy("PEM. The authority that signed the host's certificate."))
+    tls_ca = _pem(
+        gettext_lazy("CA certificate"), gettext_lazy("PEM. The authority that signed the host's certificate.")
+    )
     tls_certificate = _pem(gettext_lazy("Client certificate"), gettext_lazy("PEM. What we show to the host."))
-    tls_key = _pem(gettext_lazy("Client key"), gettext_lazy("PEM, without a passphrase. Stored encrypted."), SecretArea())
+    tls_key = _pem(
+        gettext_lazy("Client key"), gettext_lazy("PEM, without a passphrase. Stored encrypted."), SecretArea()
+    )
     sasl_username = forms.CharField(
         label=gettext_lazy("SASL user"), max_length=200, required=False,
         help_text=gettext_lazy("Only where libvirtd asks for a user name and a password."),
@@ -162,7 +167,9 @@ class HostForm(forms.Form):
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
         if name.lower() in RESERVED:
-            raise ValidationError(_("“%(name)s” is an address of a page of its own; choose another name.") % {"name": name})
+            raise ValidationError(
+                _("“%(name)s” is an address of a page of its own; choose another name.") % {"name": name}
+            )
         if Host.objects.filter(name__iexact=name).exclude(pk=self.host.pk).exists():
             raise ValidationError(_("There is a host of that name."))
         return name
@@ -250,7 +257,7 @@ class HostForm(forms.Form):
         value, remove = self.cleaned_data[name], self.cleaned_data.get(f"remove_{name}", False)
         if not value and not (remove and getattr(self.host, name)):
             return False
-        setattr(self.host, name, Host._meta.get_field(name).to_python(value))
+        setattr(self.host, name, Sealed.of(value))
         return True
 
 

@@ -227,8 +227,16 @@ class Hub:
         return list(jobs.values())
 
 
-#: topics that make whole lists stale; pages read them again
-STALE_TOPICS = ("vms", "hosts", "operations", "resources", "consoles", "audit", "people")
+#: topics that make whole lists stale, so that pages read them again → the verb that lets see such a list
+STALE_TOPICS = {
+    "vms": "vm.view",
+    "hosts": "host.view",
+    "operations": "operation.view",
+    "resources": "host.view",
+    "consoles": "vm.view",
+    "audit": "audit.view",
+    "people": "people.manage",
+}
 FAILED = object()
 
 

@@ -73,16 +73,19 @@ def open_port(host: str, port: int, seconds: float = SECONDS) -> socket.socket:
     try:
         return socket.create_connection((host, port), timeout=seconds)
     except ConnectionRefusedError as error:
-        raise errors.Refused(f"{host} refuses connections on port {port}: nothing listens there.", detail=str(error)) from error
+        raise errors.Refused(
+            f"{host} refuses connections on port {port}: nothing listens there.", detail=str(error)
+        ) from error
     except TimeoutError as error:
         raise errors.Unreachable(
-            f"{host} does not answer on port {port}: is it switched on, or is a firewall in between?", detail="timed out"
+            f"{host} does not answer on port {port}: is it switched on, or is a firewall in between?",
+            detail="timed out",
         ) from error
     except OSError as error:
         raise errors.Unreachable(f"{host} cannot be reached on port {port}.", detail=str(error)) from error
 
 
-def tls_handshake(  # noqa: PLR0913 - these are the parts of one question
+def tls_handshake(
     host: str, port: int, *, ca: str = "", certificate: str = "", key: str = "", seconds: float = SECONDS
 ) -> str:
     """Greets libvirtd by TLS as a client would. Raises CertificateUntrusted, AuthenticationFailed or Silent."""
@@ -182,7 +185,9 @@ def fetch_host_keys(host: str, port: int = 22, seconds: float = SECONDS) -> list
 
 
 async def _fetch_all(host: str, port: int, seconds: float) -> list[HostKey]:
-    found = await asyncio.gather(*(_fetch(host, port, family, seconds) for family in KEY_FAMILIES), return_exceptions=True)
+    found = await asyncio.gather(
+        *(_fetch(host, port, family, seconds) for family in KEY_FAMILIES), return_exceptions=True
+    )
     keys = [key for key in found if isinstance(key, HostKey)]
     if keys:
         return keys
@@ -207,7 +212,9 @@ def compare_host_keys(pinned: str, shown: list[HostKey]) -> str:
             return f"The host key is the pinned one: {key.fingerprint} ({key.type})."
     now = ", ".join(f"{key.fingerprint} ({key.type})" for key in shown)
     if not known:
-        raise errors.HostKeyUntrusted(f"No host key is pinned. The host shows {now}. Fetch it in the settings and confirm it.")
+        raise errors.HostKeyUntrusted(
+            f"No host key is pinned. The host shows {now}. Fetch it in the settings and confirm it."
+        )
     before = ", ".join(f"{host_key_of(line).fingerprint} ({line.partition(' ')[0]})" for line in sorted(known))
     raise errors.HostKeyUntrusted(
         f"The host key is not the pinned one. It shows {now}; pinned is {before}. "
@@ -215,22 +222,28 @@ def compare_host_keys(pinned: str, shown: list[HostKey]) -> str:
     )
 
 
-def ssh_login(  # noqa: PLR0913 - these are the parts of one question
-    host: str, port: int, *, username: str, key: str, host_keys: str, seconds: float = SECONDS
-) -> str:
+def ssh_login(host: str, port: int, *, username: str, key: str, host_keys: str, seconds: float = SECONDS) -> str:
     """Logs in as ssh would and leaves again. Raises AuthenticationFailed, HostKeyUntrusted, Silent or Failed."""
     return asyncio.run(_login(host, port, username or getpass.getuser(), key, host_keys, seconds))
 
 
-async def _login(host: str, port: int, username: str, key: str, host_keys: str, seconds: float) -> str:  # noqa: PLR0913
+async def _login(host: str, port: int, username: str, key: str, host_keys: str, seconds: float) -> str:
     import asyncssh
 
-    trusted = [asyncssh.import_public_key(" ".join(line.split()[:2])) for line in host_keys.splitlines() if line.strip()]
+    trusted = [
+        asyncssh.import_public_key(" ".join(line.split()[:2])) for line in host_keys.splitlines() if line.strip()
+    ]
     own: dict[str, Any] = {"client_keys": [asyncssh.import_private_key(key)], "agent_path": None} if key else {}
     try:
         async with asyncio.timeout(seconds):
             async with asyncssh.connect(
-                host, port, username=username, known_hosts=(trusted, [], []), config=None, preferred_auth="publickey", **own
+                host,
+                port,
+                username=username,
+                known_hosts=(trusted, [], []),
+                config=None,
+                preferred_auth="publickey",
+                **own,
             ):
                 return f"ssh takes our key for {username}."
     except asyncssh.PermissionDenied as error:

@@ -39,7 +39,12 @@ def numbers(user: User) -> Context:
 def hosts(user: User) -> Context:
     """Hosts with their bars, those in trouble first."""
     rows = sorted(capacity.rows_for(user), key=lambda row: (row.is_live, row.host.name))
-    return {"rows": rows[:SHOWN_HOSTS], "rest": rows[SHOWN_HOSTS:], "more": max(0, len(rows) - SHOWN_HOSTS), "may_manage": access.may(user, "host.manage")}
+    return {
+        "rows": rows[:SHOWN_HOSTS],
+        "rest": rows[SHOWN_HOSTS:],
+        "more": max(0, len(rows) - SHOWN_HOSTS),
+        "may_manage": access.may(user, "host.manage"),
+    }
 
 
 def guests(user: User) -> Context:
@@ -95,7 +100,9 @@ def history(user: User, seconds: int) -> Context:
         default=Value(0.0), output_field=FloatField(),
     )  # fmt: skip
     rows = (
-        Sample.objects.filter(subject__in=[f"host:{pk}" for pk in cpus], step=step, at__gte=now - seconds, cpu__isnull=False)
+        Sample.objects.filter(
+            subject__in=[f"host:{pk}" for pk in cpus], step=step, at__gte=now - seconds, cpu__isnull=False
+        )
         .filter(at__lte=now - step - SETTLING)
         .order_by()
         .values("at")
@@ -136,4 +143,3 @@ def register() -> None:
 def name_of(part: Any) -> str:
     """The name under which a template finds what ``part`` tells."""
     return f"{part.__name__}_part"
-

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from hosts import access
 from hosts.models import Host, Network, StoragePool, User
@@ -60,7 +61,8 @@ def _nearest(rows: QuerySet[Any], word: str) -> QuerySet[Any]:
         When(name__iexact=word, then=Value(0)), When(name__istartswith=word, then=Value(1)), default=Value(2),
         output_field=IntegerField(),
     )  # fmt: skip
-    return rows.annotate(rank=rank).order_by("rank", "name")
+    found: QuerySet[Any] = rows.annotate(rank=rank).order_by("rank", "name")
+    return found
 
 
 def _guest(vm: VirtualMachine) -> Result:
@@ -78,7 +80,13 @@ def _hosts(words: list[str], user: User) -> list[Host]:
 
 
 def _host(host: Host) -> Result:
-    return {"label": host.name, "url": host.get_absolute_url(), "hint": host.description, "kind": "host", "state": host.state}
+    return {
+        "label": host.name,
+        "url": host.get_absolute_url(),
+        "hint": host.description,
+        "kind": "host",
+        "state": host.state,
+    }
 
 
 def _resources(rows: QuerySet[Any], words: list[str], user: User, page: str, icon: str) -> list[Result]:
@@ -149,26 +157,26 @@ def _host_action(host: Host, item: dict[str, Any]) -> Result:
 
 #: label, URL name, icon, the verb it needs, more words it is found by
 PAGES = (
-    (lambda: _("Overview"), "overview", "layout-dashboard", "host.view", "home start dashboard"),
-    (lambda: _("Virtual machines"), "vms:list", "device-desktop", "vm.view", "guests vms domains"),
-    (lambda: _("Hosts"), "hosts:list", "server-2", "host.view", "hypervisors nodes"),
-    (lambda: _("Add a host"), "hosts:add", "plus", "host.manage", "new register"),
-    (lambda: _("Storage"), "hosts:storage", "database", "host.view", "pools disks"),
-    (lambda: _("Networks"), "hosts:networks", "network", "host.view", "bridges"),
-    (lambda: _("Operations"), "operations:list", "list-check", "operation.view", "tasks jobs history"),
-    (lambda: _("Users"), "administration:users", "users", "people.manage", "people accounts administration"),
-    (lambda: _("Audit"), "administration:audit", "history", "audit.view", "log who"),
-    (lambda: _("Change password"), "account_change_password", "lock", "host.view", "account"),
+    (gettext_lazy("Overview"), "overview", "layout-dashboard", "host.view", "home start dashboard"),
+    (gettext_lazy("Virtual machines"), "vms:list", "device-desktop", "vm.view", "guests vms domains"),
+    (gettext_lazy("Hosts"), "hosts:list", "server-2", "host.view", "hypervisors nodes"),
+    (gettext_lazy("Add a host"), "hosts:add", "plus", "host.manage", "new register"),
+    (gettext_lazy("Storage"), "hosts:storage", "database", "host.view", "pools disks"),
+    (gettext_lazy("Networks"), "hosts:networks", "network", "host.view", "bridges"),
+    (gettext_lazy("Operations"), "operations:list", "list-check", "operation.view", "tasks jobs history"),
+    (gettext_lazy("Users"), "administration:users", "users", "people.manage", "people accounts administration"),
+    (gettext_lazy("Audit"), "administration:audit", "history", "audit.view", "log who"),
+    (gettext_lazy("Change password"), "account_change_password", "lock", "host.view", "account"),
 )
 
 
 def _pages(words: list[str], user: User) -> list[Result]:
     found = []
     for label, name, icon, verb, more in PAGES:
-        text = f"{label()} {more}".lower()
+        text = f"{label} {more}".lower()
         url = _url(name)
         if url and access.may(user, verb) and all(word in text for word in words):
-            found.append({"label": label(), "url": url, "hint": "", "icon": icon})
+            found.append({"label": str(label), "url": url, "hint": "", "icon": icon})
     return found
 
 

@@ -187,6 +187,8 @@ class Host:
             "StrictModes no",
             "AllowTcpForwarding yes",
             "MaxStartups 200",
+            # bash reads root's .bashrc in the first shell under sshd only; what stands there may wait for ever.
+            "SetEnv SHLVL=1",
             "MaxSessions 200",
             "UseDNS no",
         ]

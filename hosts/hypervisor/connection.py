@@ -64,6 +64,7 @@ class Connection:
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="libvirt-call")
         self._closed = threading.Event()
         self._has_callback = False
+        self._at_close: list[Callable[[], Any]] = []
         self._broken: errors.HypervisorError | None = None
         self.on_close: Callable[[str], None] = lambda reason: None
 
@@ -147,6 +148,10 @@ class Connection:
             self._break(ours)
         return ours
 
+    def at_close(self, undo: Callable[[], Any]) -> None:
+        """Run ``undo`` before closing. Whatever libvirt keeps for us (event callbacks) keeps the connection open, too."""
+        self._at_close.append(undo)
+
     def close(self) -> None:
         """Close without waiting: a hung daemon must not hang the one who gives up on it."""
         self._closed.set()
@@ -155,6 +160,12 @@ class Connection:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _close_quietly(self) -> None:
+        for undo in self._at_close:
+            try:
+                undo()
+            except libvirt.libvirtError:
+                pass  # The host cannot be told any more; on our side it is undone all the same.
+        self._at_close.clear()
         if self._has_callback:
             try:
                 self._raw.unregisterCloseCallback()

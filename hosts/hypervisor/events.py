@@ -24,37 +24,53 @@ LIFECYCLE = ("defined", "undefined", "started", "suspended", "resumed", "stopped
 
 
 def subscribe(connection: Connection, handler: Handler) -> None:
-    """Register for every event this libvirt and this host's driver know. ``handler`` runs on the event-loop thread: be brief."""
-    connection.call(lambda raw: _subscribe(raw, handler))
+    """Register for every event this libvirt and this host's driver know, until the connection is closed.
+
+    ``handler`` runs on the event-loop thread: be brief.
+    """
+    connection.call(lambda raw: _subscribe(connection, raw, handler))
 
 
-def _subscribe(raw: libvirt.virConnect, handler: Handler) -> None:
+def _subscribe(connection: Connection, raw: libvirt.virConnect, handler: Handler) -> None:
     for name, number in _DOMAIN_EVENTS.items():
         if name not in _SKIPPED:
-            _tolerating(lambda n=name, i=number: raw.domainEventRegisterAny(None, i, _domain_handler(n, handler), None))  # type: ignore[misc]
+            of_domain = _domain_handler(name, handler)
+            _register(connection, raw.domainEventRegisterAny, raw.domainEventDeregisterAny, number, of_domain)
+    of_pool, of_network = _object_handler("pool", handler), _object_handler("network", handler)
     for number in _numbers("VIR_STORAGE_POOL_EVENT_ID_"):
-        _tolerating(lambda i=number: raw.storagePoolEventRegisterAny(None, i, _object_handler("pool", handler), None))  # type: ignore[misc]
+        _register(connection, raw.storagePoolEventRegisterAny, raw.storagePoolEventDeregisterAny, number, of_pool)
     for number in _numbers("VIR_NETWORK_EVENT_ID_"):
-        _tolerating(lambda i=number: raw.networkEventRegisterAny(None, i, _object_handler("network", handler), None))  # type: ignore[misc]
+        _register(connection, raw.networkEventRegisterAny, raw.networkEventDeregisterAny, number, of_network)
+
+
+def _register(
+    connection: Connection,
+    register: Callable[..., int],
+    deregister: Callable[[int], Any],
+    number: int,
+    handler: Callable[..., None],
+) -> None:
+    """An older daemon or another driver does not know every event; reconciling on a timer covers what it cannot tell."""
+    try:
+        callback = register(None, number, handler, None)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in _NOT_KNOWN_THERE:
+            raise
+        return
+    connection.at_close(lambda: deregister(callback))
+
+
+_NOT_KNOWN_THERE = (
+    libvirt.VIR_ERR_NO_SUPPORT,
+    libvirt.VIR_ERR_INVALID_ARG,
+    libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+    libvirt.VIR_ERR_RPC,
+)
 
 
 def _numbers(prefix: str) -> list[int]:
     """The event numbers that the installed library has under that prefix."""
     return [getattr(libvirt, name) for name in dir(libvirt) if name.startswith(prefix) and not name.endswith("_LAST")]
-
-
-def _tolerating(register: Callable[[], Any]) -> None:
-    """An older daemon or another driver does not know every event; reconciling on a timer covers what it cannot tell."""
-    try:
-        register()
-    except libvirt.libvirtError as error:
-        if error.get_error_code() not in (
-            libvirt.VIR_ERR_NO_SUPPORT,
-            libvirt.VIR_ERR_INVALID_ARG,
-            libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
-            libvirt.VIR_ERR_RPC,
-        ):
-            raise
 
 
 def _domain_handler(name: str, handler: Handler) -> Callable[..., None]:

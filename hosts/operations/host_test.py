@@ -132,10 +132,16 @@ class _Test:
         try:
             connection = self.task.connect(self.host)
         except errors.HypervisorError as error:
-            blamed = "transport" if isinstance(error, errors.CertificateUntrusted | errors.HostKeyUntrusted) else "authentication"
+            blamed = (
+                "transport"
+                if isinstance(error, errors.CertificateUntrusted | errors.HostKeyUntrusted)
+                else "authentication"
+            )
             self._say(blamed, ok=False, text=str(error))
             raise
-        text = f"libvirtd lets us in as {self.host.sasl_username}." if self.host.sasl_username else "libvirtd lets us in."
+        text = (
+            f"libvirtd lets us in as {self.host.sasl_username}." if self.host.sasl_username else "libvirtd lets us in."
+        )
         if uri.transport == "ssh":
             text = f"{self._text('authentication')} {text}".strip()
         self._say("authentication", ok=True, text=text)

@@ -134,3 +134,22 @@ def test_a_connection_whose_daemon_dies_says_so(make_test_host, eventually):
         eventually(lambda: not connection.is_alive, 10, "the connection to break")
         with pytest.raises(errors.Unreachable):
             guest.read_guests(connection)
+
+
+def established(port):
+    """How many connections of this machine to that port are open (state 01 of /proc/net/tcp)."""
+    from pathlib import Path
+
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
+def test_a_closed_connection_leaves_nothing_open_even_after_subscribing(make_test_host, eventually):
+    own = make_test_host()
+    before = established(own.port)
+    for _ in range(3):
+        with Connection.open(Target(own.uri)) as connection:
+            subscribe(connection, lambda event: None)
+            guest.read_guests(connection)
+            assert established(own.port) == before + 1
+        eventually(lambda: established(own.port) == before, what="the connection to be closed")

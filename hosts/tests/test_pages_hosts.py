@@ -154,7 +154,9 @@ def test_pools_and_networks_of_all_hosts_are_listed_and_absent_ones_marked(peopl
     pool = {"type": "dir", "capacity": 2**40, "allocation": 2**39, "active": True, "seen_at": now}
     StoragePool.objects.create(host=one, name="images", uuid=uuid.uuid4(), absent_since=now, **pool)
     StoragePool.objects.create(host=two, name="fast", uuid=uuid.uuid4(), **pool)
-    Network.objects.create(host=one, name="default", uuid=uuid.uuid4(), bridge="virbr0", addresses=["10.0.0.1/24"], active=True)
+    Network.objects.create(
+        host=one, name="default", uuid=uuid.uuid4(), bridge="virbr0", addresses=["10.0.0.1/24"], active=True
+    )
     client = browser(people["viewer"])
     text = words(client.get("/hosts/storage/"))
     assert "images" in text
@@ -168,7 +170,16 @@ def test_pools_and_networks_of_all_hosts_are_listed_and_absent_ones_marked(peopl
 
 @pytest.mark.parametrize(
     "query",
-    ["q=%00", "page=-1", "page=99999999999999", "page=x", "sort=host__ssh_key", "sort=-", "host=%00", "q=" + "a" * 5000],
+    [
+        "q=%00",
+        "page=-1",
+        "page=99999999999999",
+        "page=x",
+        "sort=host__ssh_key",
+        "sort=-",
+        "host=%00",
+        "q=" + "a" * 5000,
+    ],
 )
 @pytest.mark.parametrize("address", ["/hosts/", "/hosts/storage/", "/hosts/networks/", "/hosts/kvm1/guests/"])
 def test_hostile_queries_break_nothing(people, address: str, query: str) -> None:
@@ -185,7 +196,9 @@ def test_a_host_that_is_not_there_is_not_found(people, name: str) -> None:
 
 def test_what_hosts_say_of_themselves_is_text_and_never_markup(people, admin) -> None:
     evil = "<script>alert(1)</script>\"'>"
-    host = make_host(state="failed", state_text=evil, state_detail=evil, hostname=evil, cpu_model=evil, description=evil)
+    host = make_host(
+        state="failed", state_text=evil, state_detail=evil, hostname=evil, cpu_model=evil, description=evil
+    )
     StoragePool.objects.create(host=host, name=evil, uuid=uuid.uuid4(), path=evil)
     Network.objects.create(host=host, name=evil, uuid=uuid.uuid4(), bridge=evil, addresses=[evil])
     for address in (*PAGES[:9], "/hosts/kvm1/edit/", "/hosts/kvm1/remove/"):
@@ -229,7 +242,9 @@ def test_fifty_hosts_cost_as_many_queries_as_two(people, address: str) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
             client.get(address)
-        assert not [query["sql"] for query in queries if '"ssh_key"' in query["sql"] or '"capabilities"' in query["sql"]]
+        assert not [
+            query["sql"] for query in queries if '"ssh_key"' in query["sql"] or '"capabilities"' in query["sql"]
+        ]
         return len(queries)
 
     client = browser(people["viewer"])
@@ -275,7 +290,9 @@ def test_a_uri_that_is_none_or_could_run_a_program_is_refused_with_a_reason(admi
     assert not Host.objects.exists()
 
 
-@pytest.mark.parametrize("address", ["", "-oProxyCommand=id", "a b", "kvm1/system?command=x", "root@kvm1", "<b>", "kvm1#"])
+@pytest.mark.parametrize(
+    "address", ["", "-oProxyCommand=id", "a b", "kvm1/system?command=x", "root@kvm1", "<b>", "kvm1#"]
+)
 def test_a_hostile_address_is_refused(admin, address: str) -> None:
     answer = admin.post("/hosts/add/", form_of(address=address))
     assert answer.status_code == 422
@@ -304,7 +321,9 @@ def test_every_fixed_word_in_the_addresses_is_reserved() -> None:
     assert {word for word in fixed if "<" not in word} <= RESERVED
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "-x", "x-", "a" * 64, "kvm 1", "kvm\x00", "<script>", "kvm1\n", "KVM1"])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "..", "-x", "x-", "a" * 64, "kvm 1", "kvm\x00", "<script>", "kvm1\n", "KVM1"]
+)
 def test_hostile_and_taken_names_are_refused(admin, name: str) -> None:
     make_host("kvm1")
     answer = admin.post("/hosts/add/", form_of(name=name))

@@ -129,7 +129,7 @@ def test_a_host_certificate_of_another_authority_is_not_trusted(daemon: tuple[in
 def test_a_host_certificate_for_another_name_is_not_trusted(daemon: tuple[int, Authority]) -> None:
     port, authority = daemon
     certificate, key = authority.issue("client")
-    with pytest.raises(errors.CertificateUntrusted, match="(?i)mismatch"):
+    with pytest.raises(errors.CertificateUntrusted, match=r"(?i)mismatch"):
         probe.tls_handshake("localhost", port, ca=authority.pem, certificate=certificate, key=key)
 
 
@@ -338,9 +338,7 @@ def test_a_closed_port_and_an_unknown_name_redden_their_own_steps(lab_hosts, rol
 
 
 @ROLES
-def test_a_disabled_host_saved_for_its_test_is_enabled_when_it_passes(
-    test_host, roles, eventually, people
-) -> None:
+def test_a_disabled_host_saved_for_its_test_is_enabled_when_it_passes(test_host, roles, eventually, people) -> None:
     from hosts.audit import Actor
     from hosts.models import AuditEntry, Host
     from hosts.operations import queue

@@ -65,7 +65,13 @@ def _form(request: HttpRequest, form: HostForm, status: int) -> HttpResponse:
     if host is not None:
         # The row as stored: a form with errors must not rename the page it stands on.
         host = Host.objects.get(pk=host.pk)
-    context = {"form": form, "host": host, "stored": form.stored(), "keys": _listed(form.pins, [], form.host), "nav": "hosts"}
+    context = {
+        "form": form,
+        "host": host,
+        "stored": form.stored(),
+        "keys": _listed(form.pins, [], form.host),
+        "nav": "hosts",
+    }
     return render(request, "hosts/form.html", context, status=status)
 
 
@@ -114,7 +120,9 @@ def _listed(pins: list[str], shown: list[probe.HostKey], host: Host) -> list[dic
             state = "gone"
         elif line in fresh and line not in stored and key.type in stored_types:
             state = "changed"
-        rows.append({"line": line, "type": key.type, "fingerprint": key.fingerprint, "state": state, "on": line in pinned})
+        rows.append(
+            {"line": line, "type": key.type, "fingerprint": key.fingerprint, "state": state, "on": line in pinned}
+        )
     return rows
 
 
@@ -141,7 +149,9 @@ def act(request: HttpRequest, name: str, verb: str) -> HttpResponse:
     try:
         if verb == "refresh":
             queue.enqueue("host-refresh", host, {}, actor_of(request))
-            return answers.done(request, _("%(name)s is being read again.") % {"name": name}, host.get_absolute_url(), level="info")
+            return answers.done(
+                request, _("%(name)s is being read again.") % {"name": name}, host.get_absolute_url(), level="info"
+            )
         if verb == "test":
             return _test(request, host, enable=False)
         if verb not in ("enable", "disable"):
@@ -161,5 +171,3 @@ def _test(request: HttpRequest, host: Host, *, enable: bool) -> HttpResponse:
     if answers.is_htmx(request):
         return HttpResponse(status=204, headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)
-
-

@@ -8,46 +8,14 @@ from uuid import UUID
 from django.core.cache import cache
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from hosts import access, capacity
 from hosts.fragments import Context
 from hosts.models import Host, Operation, User
 from hosts.operations import presenter
+from hosts.views.host_advice import ADVICE
 
-State = Host.State
 MOST_DIGITS = 9
-
-#: what to try for each state, for people who meet it the first time
-ADVICE: dict[str, Any] = {
-    State.CONNECTING: gettext_lazy("The first answer takes a few seconds. If it stays like this, run “Test connection”."),
-    State.UNREACHABLE: gettext_lazy(
-        "Is the machine switched on and in the network? Does its name resolve here, and does a firewall let the port through? "
-        "kvmdash keeps trying by itself."
-    ),
-    State.REFUSED: gettext_lazy(
-        "The machine is there and nothing listens on that port. Start libvirtd or its socket on the host "
-        "(systemctl status libvirtd; for TLS: libvirtd-tls.socket) or sshd, or correct the port."
-    ),
-    State.AUTH: gettext_lazy(
-        "Check the user name, the SASL password, the ssh key or the client certificate in this host's settings, and that the "
-        "user may use libvirt on the host (group libvirt)."
-    ),
-    State.HOSTKEY: gettext_lazy(
-        "Open the settings and fetch the host's key. Pin it only if its fingerprint is the one the host's own console shows: "
-        "a key that changed without a reason may be somebody in between."
-    ),
-    State.CERTIFICATE: gettext_lazy(
-        "The CA certificate in the settings must be the one that signed the host's certificate, and the certificate must name "
-        "the host as the URI does. Look at its expiry too."
-    ),
-    State.SILENT: gettext_lazy(
-        "The connection stands and libvirtd does not answer: it may hang, often on storage that is away. Look at its log on the "
-        "host (journalctl -u libvirtd); its guests go on running while it is restarted."
-    ),
-    State.FAILED: gettext_lazy("What libvirt said is below. “Test connection” tells which step fails."),
-    State.DISABLED: gettext_lazy("It is not contacted. Its guests go on running and are shown as last seen. Enable it to go on."),
-}
 
 
 def find(identifier: str, user: User) -> Host | None:
@@ -85,7 +53,10 @@ def main_actions(host: Host, user: User) -> list[dict[str, Any]]:
         "label": _("Refresh"), "icon": "refresh", "method": "post", "url": _do(host, "refresh"),
         "disabled": not host.enabled, "reason": "" if host.enabled else _("The host is disabled."),
     }  # fmt: skip
-    return [refresh, {"label": _("Test connection"), "icon": "plug-connected", "method": "post", "url": _do(host, "test")}]
+    return [
+        refresh,
+        {"label": _("Test connection"), "icon": "plug-connected", "method": "post", "url": _do(host, "test")},
+    ]
 
 
 def more_actions(host: Host, user: User) -> list[dict[str, Any]]:
@@ -125,7 +96,7 @@ def state(identifier: str, user: User) -> Context:
 
 def state_of(host: Host, _user: User) -> dict[str, Any]:
     """As :func:`state`."""
-    return {"host": host, "advice": ADVICE.get(State(host.state), "")}
+    return {"host": host, "advice": ADVICE.get(host.state, "")}
 
 
 def facts(identifier: str, user: User) -> Context:
@@ -188,7 +159,9 @@ def _steps(operation: Operation) -> list[dict[str, Any]]:
     for name, label in labels.items():
         step = said.get(name, {})
         css, icon, word = looks[step.get("ok")]
-        steps.append({"name": name, "label": label, "text": step.get("text", ""), "css": css, "icon": icon, "word": word})
+        steps.append(
+            {"name": name, "label": label, "text": step.get("text", ""), "css": css, "icon": icon, "word": word}
+        )
     return steps
 
 

@@ -41,7 +41,9 @@ def host_list(request: HttpRequest) -> HttpResponse:
     """All hosts; a cluster has tens of them, so there are no pages."""
     user = user_of(request)
     words = request.GET.get("q", "").strip()[:100]
-    rows = [row for row in capacity.rows_for(user) if words.lower() in f"{row.host.name} {row.host.description}".lower()]
+    rows = [
+        row for row in capacity.rows_for(user) if words.lower() in f"{row.host.name} {row.host.description}".lower()
+    ]
     sort = request.GET.get("sort", "name")
     key = SORTS.get(sort.removeprefix("-"), SORTS["name"])
     rows.sort(key=key, reverse=sort.startswith("-"))
@@ -93,16 +95,26 @@ def tab_url(host: Host, name: str) -> str:
 
 def _summary(_request: HttpRequest, host: Host, user: User) -> Context:
     loads = parts.load(str(host.pk), user) or {}
-    return loads | parts.facts_of(host, user) | {
-        "frame": parts.frame_of(host),
-        "keys": {name: f"host:{host.pk}:{name}" for name in ("cpu", "mem_used")},
-        "memory_words": _("of %(size)s") % {"size": size(host.memory)},
-        "ranges": RANGES,
-        "charts": [
-            {"id": "cpu", "title": _("CPU"), "series": "cpu", "format": "percent", "max": 100},
-            {"id": "mem_used", "title": _("Memory used"), "series": "mem_used", "format": "bytes", "max": host.memory},
-        ],
-    }
+    return (
+        loads
+        | parts.facts_of(host, user)
+        | {
+            "frame": parts.frame_of(host),
+            "keys": {name: f"host:{host.pk}:{name}" for name in ("cpu", "mem_used")},
+            "memory_words": _("of %(size)s") % {"size": size(host.memory)},
+            "ranges": RANGES,
+            "charts": [
+                {"id": "cpu", "title": _("CPU"), "series": "cpu", "format": "percent", "max": 100},
+                {
+                    "id": "mem_used",
+                    "title": _("Memory used"),
+                    "series": "mem_used",
+                    "format": "bytes",
+                    "max": host.memory,
+                },
+            ],
+        }
+    )
 
 
 def _guests(host: Host, user: User) -> QuerySet[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -37,9 +38,12 @@ NETWORK_SORTS = {
 }  # fmt: skip
 
 
-def _list(request: HttpRequest, rows: QuerySet[Any], kind: str, sorts: dict[str, tuple[str, ...]]) -> HttpResponse:
+def _list(request: HttpRequest, rows: QuerySet[Any], kind: str, sorts: Mapping[str, tuple[str, ...]]) -> HttpResponse:
     user = user_of(request)
-    words, host = request.GET.get("q", "").strip()[:100].replace("\0", ""), request.GET.get("host", "")[:63].replace("\0", "")
+    words, host = (
+        request.GET.get("q", "").strip()[:100].replace("\0", ""),
+        request.GET.get("host", "")[:63].replace("\0", ""),
+    )
     found = access.visible_to(user, rows).select_related("host").defer("definition", *heavy_of("host__"))
     if words:
         found = found.filter(name__icontains=words)
@@ -60,4 +64,3 @@ def _list(request: HttpRequest, rows: QuerySet[Any], kind: str, sorts: dict[str,
     }
     part = request.headers.get("HX-Target") == f"{kind}-list"
     return render(request, f"hosts/_{kind}_list.html" if part else f"hosts/{kind}.html", context)
-

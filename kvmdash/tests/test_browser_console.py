@@ -82,7 +82,14 @@ def state(page, name):
 def open_console(page, vm, part="console/"):
     page.goto(f"/vms/{vm['uuid']}/{part}")
     state(page, "connected")
-    wait_until(lambda: whole_lit(page) > 200, 30, "something on the screen")
+    wait_until(lambda: shell_lit(page) > 2000, 60, "the guest's shell on the screen")
+    wait_until(lambda: is_settled(page), 60, "the guest to have booted")
+
+
+def is_settled(page):
+    before = shell_lit(page)
+    clock_ticks(page, 2)
+    return abs(shell_lit(page) - before) <= CURSOR
 
 
 def focus(page):
@@ -104,7 +111,6 @@ def erase(page):
 def test_the_screen_is_seen_and_what_is_typed_arrives(enter, program, host):
     page, vm = enter("olga"), running_on(program, host)
     open_console(page, vm)
-    clock_ticks(page, 1)
     before = shell_lit(page)
     focus(page)
     page.keyboard.type(WORDS)
@@ -174,7 +180,7 @@ def test_the_keyboard_gets_out_of_the_screen_by_the_chord_that_the_page_names(en
         page.keyboard.down(key)
     for key in ("Shift", "Alt", "Control"):
         page.keyboard.up(key)
-    page.wait_for_function("document.activeElement.closest('[data-console-bar]') !== null")
+    wait_until(lambda: page.evaluate("document.activeElement.closest('[data-console-bar]') !== null"))
     assert page.complaints == []
 
 
@@ -233,5 +239,5 @@ def test_a_right_that_is_taken_away_ends_the_console_at_once(enter, program):
                    "u.role = 'viewer'; u.save()")  # fmt: skip
     state(page, "withdrawn")
     page.click("[data-console-veil] [data-console-do=retry]")
-    page.wait_for_function("document.querySelector('[data-console-veil-detail]').textContent.includes('right')")
+    page.locator("[data-console-veil-detail]", has_text="right").wait_for()
     state(page, "withdrawn")

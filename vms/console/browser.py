@@ -37,7 +37,8 @@ class Browser:
     def set_deadline(self, seconds: float | None) -> None:
         """From now on, ``read`` and ``write`` raise TimeoutError after so long; with None nothing blocks any more."""
         self._until = time.monotonic() + (seconds or 0)
-        self.connection.settimeout(seconds)
+        # To settimeout(), None would mean to block for ever.
+        self.connection.settimeout(seconds or 0.0)
 
     def read(self, size: int) -> bytes:
         """Exactly ``size`` bytes."""

@@ -1,0 +1,69 @@
+"""Consoles of real guests: libvirt asked where the screen is, QEMU's VNC server reached over tcp, tls and ssh hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import wait_until
+from vms.tests.console.viewer import Viewer
+
+pytestmark = pytest.mark.lab
+
+
+def open_console(program, name: str, *, view_only: bool = False) -> Viewer:
+    """Ask for a ticket as a program does, and use it on the dashboard's own port."""
+    status, answer = program.api(f"vms/{program.vm(name)['uuid']}/console", {"view_only": view_only})
+    assert status in (200, 201), answer
+    url = answer["url"]
+    if url.startswith("/"):
+        url = f"ws://127.0.0.1:{program.port}{url}"
+    return Viewer(url, origin=program.url)
+
+
+def watchers(program, name: str) -> int:
+    return len(program.get(f"vms/{program.vm(name)['uuid']}")["consoles"])
+
+
+@pytest.mark.parametrize("host", ["kvm1", "kvm2", "kvm3"])
+def test_the_screen_of_a_guest_is_read_on_tcp_tls_and_ssh_hosts(program, lab_cluster, host):
+    names = lab_cluster.virsh(host, "list", "--name").split()
+    if not names:
+        other = next(vm["name"] for vm in program.get(f"vms?host={host}")["items"])
+        assert program.do(other, "start")["state"] == "succeeded"
+        names = [other]
+    wait_until(lambda: program.vm(names[0])["power_state"] == "running")
+    with open_console(program, names[0]).greet() as viewer:
+        assert names[0] in viewer.name
+        assert viewer.picture() >= viewer.width * viewer.height * 4
+        assert watchers(program, names[0]) == 1
+    wait_until(lambda: watchers(program, names[0]) == 0)
+
+
+def test_a_vnc_password_is_given_by_the_server(program):
+    wait_until(lambda: program.vm("web-2")["power_state"] == "running")
+    with open_console(program, "web-2").greet() as viewer:
+        assert viewer.picture()
+
+
+def test_two_watch_one_guest(program):
+    with open_console(program, "web-1").greet() as first, open_console(program, "web-1", view_only=True).greet() as second:
+        assert first.picture()
+        assert second.picture()
+        assert watchers(program, "web-1") == 2
+
+
+def test_a_guest_that_is_switched_off_closes_its_console(program):
+    with open_console(program, "cache-1").greet() as viewer:
+        assert program.do("cache-1", "destroy")["state"] == "succeeded"
+        assert viewer.close_code() == 4404
+    assert program.do("cache-1", "start")["state"] == "succeeded"
+
+
+def test_a_guest_that_migrates_closes_its_console_with_that_word(program):
+    wait_until(lambda: program.vm("db-1")["power_state"] == "running")
+    target = next(name for name in ("kvm1", "kvm2") if name != program.vm("db-1")["host"])
+    with open_console(program, "db-1").greet() as viewer:
+        assert program.do("db-1", "migrate", host=target)["state"] == "succeeded"
+        assert viewer.close_code() == 4410
+    with open_console(program, "db-1").greet() as viewer:
+        assert viewer.picture()
