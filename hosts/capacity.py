@@ -91,7 +91,8 @@ def totals_of(rows: Iterable[HostRow]) -> Totals:
     rows = list(rows)
     live = [row for row in rows if row.is_live]
     return Totals(
-        hosts=len(rows),
+        # Whoever disabled a host knows that it does not answer.
+        hosts=sum(row.host.enabled for row in rows),
         connected=len(live),
         guests=sum(row.guests for row in rows),
         running=sum(row.running for row in live),

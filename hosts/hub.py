@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MOST_KEYS = 8000
 KEEPALIVE_SECONDS = 10.0
+#: between the rendering of a page and its first ``watch`` so much time may pass without a change being lost to it
+RECENT_SECONDS = 10.0
 Send = Callable[[str], Awaitable[None]]
 
 
@@ -35,6 +38,7 @@ class Socket:
         self.right = access.right_class(user)
         self.keys: frozenset[str] = frozenset()
         self.stale_names: frozenset[str] = frozenset()
+        self.caught_up: frozenset[str] = frozenset()
         self.close = close
         self._send = send
         self._html: dict[str, str | None] = {}
@@ -95,6 +99,7 @@ class Hub:
         self._by_topic: dict[str, dict[str, None]] = {}
         self._watchers: dict[str, set[Socket]] = {}
         self._dirty: dict[str, None] = {}
+        self._recent: dict[str, float] = {}
         self._rendering = False
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="render")
         self._unlisten: Callable[[], None] = lambda: None
@@ -138,8 +143,25 @@ class Hub:
             self._watchers.setdefault(key, set()).add(socket)
             for topic in _topics_of(key):
                 self._by_topic.setdefault(topic, {})[key] = None
+        self._catch_up(socket, keys - socket.keys)
         socket.keys = keys
         return sorted(set(wanted) - allowed)
+
+    def _catch_up(self, socket: Socket, new: frozenset[str]) -> None:
+        """What changed after the page was rendered and before it told what it shows would be lost to it."""
+        recent = self._recently()
+        self._dirty.update(dict.fromkeys(key for key in new if not recent.isdisjoint(_topics_of(key))))
+        stale = (socket.stale_names - socket.caught_up) & recent
+        socket.caught_up = socket.stale_names
+        if stale:
+            socket.push_stale(set(stale))
+        self._render_soon()
+
+    def _recently(self) -> set[str]:
+        """Topics that changed in the last seconds; older ones are forgotten."""
+        since = time.monotonic() - RECENT_SECONDS
+        self._recent = {topic: at for topic, at in self._recent.items() if at >= since}
+        return set(self._recent)
 
     def _forget_keys(self, socket: Socket, keys: frozenset[str]) -> None:
         for key in keys:
@@ -163,6 +185,8 @@ class Hub:
             self._render_soon()
 
     def _topics_changed(self, topics: list[str]) -> None:
+        self._recently()
+        self._recent.update(dict.fromkeys(topics, time.monotonic()))
         for topic in topics:
             self._dirty.update(self._by_topic.get(topic, {}))
             if topic.startswith("user:"):

@@ -88,41 +88,54 @@ def open_port(host: str, port: int, seconds: float = SECONDS) -> socket.socket:
 def tls_handshake(
     host: str, port: int, *, ca: str = "", certificate: str = "", key: str = "", seconds: float = SECONDS
 ) -> str:
-    """Greets libvirtd by TLS as a client would. Raises CertificateUntrusted, AuthenticationFailed or Silent."""
-    with _context(ca, certificate, key) as context, open_port(host, port, seconds) as plain:
-        try:
-            with context.wrap_socket(plain, server_hostname=host) as wrapped:
-                return _welcomed(wrapped, bool(certificate))
-        except ssl.SSLCertVerificationError as error:
-            raise errors.CertificateUntrusted(
-                f"The host's certificate is not trusted: {error.verify_message}", detail=str(error)
-            ) from error
-        except TimeoutError as error:
-            raise errors.Silent(
-                f"{host} took the connection on port {port} and does not speak TLS: it said nothing.", detail=str(error)
-            ) from error
-        except ssl.SSLError as error:
-            raise _of_tls(error, host, port) from error
-        except OSError as error:
+    """Greets libvirtd by TLS as a client would. Raises CertificateUntrusted, AuthenticationFailed, Silent or Failed."""
+    with (
+        _context(ca, certificate, key) as context,
+        open_port(host, port, seconds) as plain,
+        _shaken(context, plain, host, port) as wrapped,
+    ):
+        return _welcomed(wrapped, bool(certificate))
+
+
+def _shaken(context: ssl.SSLContext, plain: socket.socket, host: str, port: int) -> ssl.SSLSocket:
+    """The handshake. libvirtd looks at our certificate only afterwards: who ends it here speaks no TLS."""
+    try:
+        return context.wrap_socket(plain, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        raise errors.CertificateUntrusted(
+            f"The host's certificate is not trusted: {error.verify_message}", detail=str(error)
+        ) from error
+    except TimeoutError as error:
+        raise errors.Silent(
+            f"{host} took the connection on port {port} and does not speak TLS: it said nothing.", detail=str(error)
+        ) from error
+    except OSError as error:
+        reason = (getattr(error, "reason", None) or "").upper()
+        if "ALERT" in reason and any(word in reason for word in _ABOUT_US):
             raise errors.AuthenticationFailed(_REFUSED_CERTIFICATE, detail=str(error)) from error
+        raise errors.Failed(f"What listens at {host} on port {port} does not speak TLS.", detail=str(error)) from error
 
 
+_ABOUT_US = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 _REFUSED_CERTIFICATE = "The host does not take our client certificate: it wants one signed by its own CA."
-
-
-def _of_tls(error: ssl.SSLError, host: str, port: int) -> errors.HypervisorError:
-    if "ALERT" in (error.reason or "") or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return errors.AuthenticationFailed(_REFUSED_CERTIFICATE, detail=str(error))
-    return errors.Failed(f"What listens at {host} on port {port} does not speak TLS.", detail=str(error))
+_WANTS_CERTIFICATE = "The host wants a client certificate and none is stored: it takes one signed by its own CA."
 
 
 def _welcomed(wrapped: ssl.SSLSocket, with_certificate: bool) -> str:
     """TLS 1.3 tells a client that it is refused only after the handshake; libvirtd's first byte tells that it is not."""
-    first = wrapped.recv(1)
+    try:
+        first = wrapped.recv(1)
+    except TimeoutError as error:
+        raise errors.Silent("TLS stands, and the host says nothing: is it libvirtd that listens there?") from error
+    except OSError as error:
+        raise _turned_down(with_certificate, str(error)) from error
     if first != WELCOME:
-        detail = "a client certificate was sent" if with_certificate else "no client certificate was sent"
-        raise errors.AuthenticationFailed(_REFUSED_CERTIFICATE, detail=detail)
+        raise _turned_down(with_certificate, "closed after the handshake" if not first else f"it said {first!r}")
     return f"{wrapped.version()}, {(wrapped.cipher() or ('?',))[0]}"
+
+
+def _turned_down(with_certificate: bool, detail: str) -> errors.AuthenticationFailed:
+    return errors.AuthenticationFailed(_REFUSED_CERTIFICATE if with_certificate else _WANTS_CERTIFICATE, detail=detail)
 
 
 @contextlib.contextmanager
@@ -215,7 +228,7 @@ def compare_host_keys(pinned: str, shown: list[HostKey]) -> str:
         raise errors.HostKeyUntrusted(
             f"No host key is pinned. The host shows {now}. Fetch it in the settings and confirm it."
         )
-    before = ", ".join(f"{host_key_of(line).fingerprint} ({line.partition(' ')[0]})" for line in sorted(known))
+    before = ", ".join(f"{key.fingerprint} ({key.type})" for key in pinned_keys(pinned)) or "nothing that can be read"
     raise errors.HostKeyUntrusted(
         f"The host key is not the pinned one. It shows {now}; pinned is {before}. "
         "Somebody may be in between, or the host was installed anew."
@@ -230,10 +243,8 @@ def ssh_login(host: str, port: int, *, username: str, key: str, host_keys: str, 
 async def _login(host: str, port: int, username: str, key: str, host_keys: str, seconds: float) -> str:
     import asyncssh
 
-    trusted = [
-        asyncssh.import_public_key(" ".join(line.split()[:2])) for line in host_keys.splitlines() if line.strip()
-    ]
-    own: dict[str, Any] = {"client_keys": [asyncssh.import_private_key(key)], "agent_path": None} if key else {}
+    trusted = [asyncssh.import_public_key(key.line) for key in pinned_keys(host_keys)]
+    own: dict[str, Any] = {"client_keys": [_private_key(key)], "agent_path": None} if key else {}
     try:
         async with asyncio.timeout(seconds):
             async with asyncssh.connect(
@@ -255,3 +266,13 @@ async def _login(host: str, port: int, username: str, key: str, host_keys: str, 
         raise errors.Silent(f"The ssh server did not answer within {seconds:g} s.", detail="timed out") from error
     except (OSError, asyncssh.Error) as error:
         raise errors.Failed("ssh could not log in.", detail=str(error)) from error
+
+
+def _private_key(text: str) -> Any:
+    import asyncssh
+
+    try:
+        return asyncssh.import_private_key(text)
+    except (asyncssh.KeyImportError, ValueError) as error:
+        message = "The stored ssh key cannot be used: it is damaged, or a passphrase protects it."
+        raise errors.AuthenticationFailed(message, detail=str(error)) from error

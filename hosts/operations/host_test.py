@@ -132,11 +132,7 @@ class _Test:
         try:
             connection = self.task.connect(self.host)
         except errors.HypervisorError as error:
-            blamed = (
-                "transport"
-                if isinstance(error, errors.CertificateUntrusted | errors.HostKeyUntrusted)
-                else "authentication"
-            )
+            blamed = _blamed(error)
             self._say(blamed, ok=False, text=str(error))
             raise
         text = (
@@ -169,6 +165,13 @@ class _Test:
         done = sum(step["ok"] is not None for step in self.steps)
         self.task.progress(now=True, steps=self.steps, percent=100 * done / len(self.steps))
         self.task.log(text, "info" if ok else "error")
+
+
+def _blamed(error: errors.HypervisorError) -> str:
+    """The step that fails when libvirt cannot connect: trust, who we are, or that libvirt answers at all."""
+    if isinstance(error, errors.CertificateUntrusted | errors.HostKeyUntrusted):
+        return "transport"
+    return "authentication" if isinstance(error, errors.AuthenticationFailed) else "version"
 
 
 def _rights(connection: Any) -> str:

@@ -133,14 +133,35 @@ def test_a_host_certificate_for_another_name_is_not_trusted(daemon: tuple[int, A
         probe.tls_handshake("localhost", port, ca=authority.pem, certificate=certificate, key=key)
 
 
-@pytest.mark.parametrize("with_stranger", [True, False])
+@pytest.mark.parametrize(
+    ("with_stranger", "words"), [(True, "does not take our client certificate"), (False, "none is stored")]
+)
 def test_a_client_certificate_that_is_strange_or_missing_is_an_authentication_failure(
-    daemon: tuple[int, Authority], with_stranger: bool
+    daemon: tuple[int, Authority], with_stranger: bool, words: str
 ) -> None:
     port, authority = daemon
     certificate, key = Authority("stranger").issue("client") if with_stranger else ("", "")
-    with pytest.raises(errors.AuthenticationFailed, match="does not take our client certificate"):
+    with pytest.raises(errors.AuthenticationFailed, match=words):
         probe.tls_handshake("127.0.0.1", port, ca=authority.pem, certificate=certificate, key=key, seconds=3)
+
+
+def test_a_listener_that_hangs_up_on_the_greeting_speaks_no_tls_and_refuses_no_certificate() -> None:
+    with answering(lambda connection: None) as port, pytest.raises(errors.Failed, match="does not speak TLS"):
+        probe.tls_handshake("127.0.0.1", port, seconds=3)
+
+
+def test_a_host_that_is_silent_after_the_handshake_is_told_apart_from_one_without_tls(tmp_path: Path) -> None:
+    authority = Authority("lab CA")
+    (tmp_path / "pair.pem").write_text("".join(authority.issue("127.0.0.1")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pair.pem")
+
+    def stay_silent(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as wrapped:
+            wrapped.recv(1)
+
+    with answering(stay_silent) as port, pytest.raises(errors.Silent, match="TLS stands"):
+        probe.tls_handshake("127.0.0.1", port, ca=authority.pem, seconds=1)
 
 
 def test_a_key_of_another_certificate_is_told_before_anything_is_sent(daemon: tuple[int, Authority]) -> None:
@@ -219,6 +240,17 @@ def test_ssh_sends_nothing_to_a_host_whose_key_is_not_pinned(sshd: SshServer) ->
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     with pytest.raises(errors.HostKeyUntrusted):
         login(sshd, sshd.client, other)
+
+
+def test_a_damaged_stored_key_is_said_to_be_that(sshd: SshServer) -> None:
+    with pytest.raises(errors.AuthenticationFailed, match="damaged"):
+        probe.ssh_login("127.0.0.1", sshd.port, username="root", key="no key", host_keys=sshd.lines[0])
+
+
+def test_a_pinned_line_that_is_no_key_does_not_hide_what_the_host_shows(sshd: SshServer) -> None:
+    shown = probe.fetch_host_keys("127.0.0.1", sshd.port)
+    with pytest.raises(errors.HostKeyUntrusted, match="nothing that can be read"):
+        probe.compare_host_keys("no key", shown)
 
 
 @pytest.mark.parametrize("line", ["", "ssh-ed25519", "ssh-ed25519 !!!", "nonsense AAAA", "ssh-rsa AAAAB3NzaC1yc2E="])
@@ -359,3 +391,30 @@ def test_a_disabled_host_whose_test_fails_stays_disabled(roles, eventually, peop
     steps = steps_of(host, roles, eventually, people["administrator"])
     assert (steps["name"], steps["port"], steps["transport"], steps["state"]) == (True, False, None, "failed")
     assert not Host.objects.get(pk=host.pk).enabled
+
+
+@ROLES
+def test_a_host_that_takes_the_connection_and_stays_silent_reddens_what_libvirt_answers(
+    listener, roles, eventually, people, settings
+) -> None:
+    from hosts.models import Host
+
+    settings.CONNECT_SECONDS = 1.0
+    host = Host.objects.create(name="mute", uri=f"qemu+tcp://127.0.0.1:{port_of(listener)}/system", enabled=False)
+    steps = steps_of(host, roles, eventually, people["administrator"])
+    assert (steps["transport"], steps["authentication"], steps["version"]) == (True, None, False)
+    assert "did not answer" in steps["texts"]
+
+
+@ROLES
+def test_an_ssh_host_without_libvirt_is_let_in_and_reddens_what_libvirt_answers(
+    sshd, roles, eventually, people
+) -> None:
+    from hosts.models import Host
+
+    host = Host(name="bare", uri=f"qemu+ssh://root@127.0.0.1:{sshd.port}/system", enabled=False)
+    host.ssh_key, host.ssh_host_key = sshd.client.export_private_key().decode(), "\n".join(sshd.lines)
+    host.save()
+    steps = steps_of(host, roles, eventually, people["administrator"])
+    assert (steps["transport"], steps["authentication"], steps["version"]) == (True, True, False)
+    assert "PRIVATE KEY" not in steps["texts"]

@@ -36,7 +36,8 @@ ADVICE: dict[str, Any] = {
     ),
     State.SILENT: gettext_lazy(
         "The connection stands and libvirtd does not answer: it may hang, often on storage that is away. Look at its log on the "
-        "host (journalctl -u libvirtd); its guests go on running while it is restarted."
+        "host (journalctl -u libvirtd); its guests go on running while it is restarted. "
+        "By ssh, a start-up file of the account (.bashrc) that waits for something does the same."
     ),
     State.FAILED: gettext_lazy("What libvirt said is below. “Test connection” tells which step fails."),
     State.DISABLED: gettext_lazy(

@@ -150,18 +150,19 @@ def _steps(operation: Operation) -> list[dict[str, Any]]:
         "rights": _("Rights"),
     }
     said = {str(step.get("name")): step for step in operation.progress.get("steps", [])}
-    looks = {
-        True: ("is-ok", "circle-check", _("passed")),
-        False: ("is-bad", "circle-x", _("failed")),
-        None: ("is-waiting", "circle-dashed", _("waiting") if operation.is_active else _("not reached")),
+    looks: dict[bool | None, dict[str, Any]] = {
+        True: {"css": "is-ok", "icon": "circle-check", "word": _("passed")},
+        False: {"css": "is-bad", "icon": "circle-x", "word": _("failed")},
+        None: {
+            "css": "is-waiting",
+            "icon": "circle-dashed",
+            "word": _("waiting") if operation.is_active else _("not reached"),
+        },
     }
     steps = []
     for name, label in labels.items():
         step = said.get(name, {})
-        css, icon, word = looks[step.get("ok")]
-        steps.append(
-            {"name": name, "label": label, "text": step.get("text", ""), "css": css, "icon": icon, "word": word}
-        )
+        steps.append({"name": name, "label": label, "text": step.get("text", ""), **looks[step.get("ok")]})
     return steps
 
 

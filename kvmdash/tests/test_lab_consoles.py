@@ -46,7 +46,10 @@ def test_a_vnc_password_is_given_by_the_server(program):
 
 
 def test_two_watch_one_guest(program):
-    with open_console(program, "web-1").greet() as first, open_console(program, "web-1", view_only=True).greet() as second:
+    with (
+        open_console(program, "web-1").greet() as first,
+        open_console(program, "web-1", view_only=True).greet() as second,
+    ):
         assert first.picture()
         assert second.picture()
         assert watchers(program, "web-1") == 2

@@ -15,7 +15,7 @@ from hosts import figures, fragments
 from hosts.models import Alarm, Host, Network, Operation, Sample, StoragePool
 from kvmdash import shell
 from vms.models import VirtualMachine
-from vms.tests.making import browser, make_guest, make_host
+from vms.tests.making import browser, make_guest, make_host, sighted
 
 pytestmark = pytest.mark.django_db(databases=["default", "metrics"])
 PARTS = ("numbers", "hosts", "guests", "operations", "alarms")
@@ -49,6 +49,13 @@ def test_the_three_numbers_count_what_answers(people) -> None:
     assert "8 GiB / 16 GiB" in text
     assert "2 GiB promised" in text
     assert "1 on a host that does not answer" in text
+
+
+def test_a_host_that_was_disabled_is_not_counted_among_those_that_should_answer(people) -> None:
+    make_host("kvm1")
+    make_host("kvm2", state="disabled", enabled=False)
+    text = part("numbers", people["viewer"])
+    assert "Hosts answering 1 / 1 all of them" in text
 
 
 def test_a_manager_sees_numbers_and_a_trend_first_and_nothing_to_press(people) -> None:
@@ -272,3 +279,21 @@ def test_hostile_words_find_nothing_and_break_nothing(people, query: str) -> Non
 
 def test_a_stranger_searches_nothing(people) -> None:
     assert browser(None).get("/palette/?q=web").status_code == 302
+
+
+# --- a removed host ---
+
+
+def test_guests_of_a_removed_host_are_gone_unless_another_host_holds_them(people) -> None:
+    one, two = make_host("kvm1"), make_host("kvm2")
+    lost, shared = make_guest(one, "lost"), make_guest(one, "shared")
+    sighted(shared, two, "shutoff")
+    answer = browser(people["administrator"]).post("/hosts/kvm1/remove/", {"name": "kvm1"})
+    assert answer.status_code == 302
+    lost.refresh_from_db()
+    shared.refresh_from_db()
+    assert (lost.host, lost.absent_since is None) == (None, False)
+    assert (shared.host, shared.absent_since) == (two, None)
+    page = browser(people["viewer"])
+    assert "lost" in words(page.get("/vms/?seen=gone"))
+    assert page.get("/").status_code == 200

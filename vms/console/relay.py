@@ -1,22 +1,22 @@
 """The one-port road: the browser's websocket, handed on to the gateway over loopback.
 
-Nothing is collected on the way: the next message is read when the last one has been taken by the other side.
+Nothing is collected on the way: the next bytes are read when the last have been taken by the other side.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 from django.conf import settings
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from hosts import notify
 from vms.console.closing import NO_GATEWAY, NORMAL
+from vms.console.upstream import NotUpgraded, Upstream
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +24,11 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-#: the gateway sends at most this much at once
-_LARGEST = 1024 * 1024
-MACHINE_HEADER = "X-Console-Machine"
+MACHINE_HEADER = "x-console-machine"
+#: what stands in for codes that must not be sent
 _ABNORMAL = 1011
+_OPEN_SECONDS = 30
+_UNPRINTABLE = re.compile(rb"[^!-~]")
 
 
 class ConsoleRelay:
@@ -38,10 +39,10 @@ class ConsoleRelay:
             return
         subprotocol = "binary" if "binary" in scope.get("subprotocols", ()) else None
         try:
-            gateway = await _dial(scope, subprotocol)
-        except (OSError, InvalidHandshake, TimeoutError) as error:
+            gateway = await asyncio.wait_for(_dial(scope), _OPEN_SECONDS)
+        except (OSError, NotUpgraded) as error:
             # Never the address itself: it has the ticket in it.
-            log.warning("console gateway not reached", error=type(error).__name__)
+            log.warning("console gateway not reached", error=repr(error))
             await send({"type": "websocket.accept", "subprotocol": subprotocol})
             await send({"type": "websocket.close", "code": NO_GATEWAY, "reason": "The console gateway is down."})
             return
@@ -49,27 +50,14 @@ class ConsoleRelay:
         await _carry(gateway, receive, send)
 
 
-async def _dial(scope: Scope, subprotocol: str | None) -> ClientConnection:
-    query = scope.get("query_string", b"").decode("latin-1")
-    uri = f"ws://{settings.CONSOLE_GATEWAY}{settings.CONSOLE_PUBLIC_PATH}?{query}"
+async def _dial(scope: Scope) -> Upstream:
+    host, _colon, port = settings.CONSOLE_GATEWAY.rpartition(":")
+    query = _UNPRINTABLE.sub(b"", scope.get("query_string", b"")).decode("ascii")
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    more = {"X-Forwarded-For": _address(scope, headers)}
+    more = {"X-Forwarded-For": _address(scope, headers), "Sec-WebSocket-Protocol": "binary"}
     if "origin" in headers:
         more["Origin"] = headers["origin"]
-    return await connect(
-        uri,
-        subprotocols=[subprotocol] if subprotocol else None,  # type: ignore[list-item]
-        additional_headers=more,
-        user_agent_header=None,
-        compression=None,
-        proxy=None,
-        open_timeout=30,
-        close_timeout=3,
-        ping_interval=None,
-        max_size=_LARGEST,
-        max_queue=2,
-        write_limit=131072,
-    )
+    return await Upstream.open(host.strip("[]"), int(port), f"{settings.CONSOLE_PUBLIC_PATH}?{query}", more)
 
 
 def _address(scope: Scope, headers: dict[str, str]) -> str:
@@ -81,50 +69,48 @@ def _address(scope: Scope, headers: dict[str, str]) -> str:
     return peer
 
 
-async def _carry(gateway: ClientConnection, receive: Receive, send: Send) -> None:
+async def _carry(gateway: Upstream, receive: Receive, send: Send) -> None:
     """Both ways until one side closes; then close the other with the same words."""
-    answer = gateway.response.headers if gateway.response is not None else {}
-    machine = str(answer.get(MACHINE_HEADER, ""))
+    machine = gateway.headers.get(MACHINE_HEADER, "")
     up = asyncio.create_task(_to_gateway(gateway, receive))
     try:
         await _to_browser(gateway, send, machine)
-    except ConnectionClosed:
-        await _close_browser(gateway, send, up)
-    except Exception:
-        # The browser is gone: the server's own exceptions for that differ.
-        await gateway.close(NORMAL)
+        if not up.done():
+            await send({"type": "websocket.close", "code": _code(gateway.code), "reason": gateway.reason})
+    except Exception as error:
+        # The browser is gone; servers differ in what they raise then.
+        log.debug("browser gone", error=repr(error))
     finally:
         up.cancel()
-        await asyncio.gather(up, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await up
         await gateway.close(NORMAL)
         _tell(machine)
 
 
-async def _to_browser(gateway: ClientConnection, send: Send, machine: str) -> None:
-    # The gateway has written its record before its first byte.
-    await send({"type": "websocket.send", "bytes": await gateway.recv(decode=False)})
+async def _to_browser(gateway: Upstream, send: Send, machine: str) -> None:
+    """Returns when the gateway closed."""
+    data = await gateway.receive()
+    # The gateway writes its record before its first byte.
     _tell(machine)
-    while True:
-        await send({"type": "websocket.send", "bytes": await gateway.recv(decode=False)})
+    while data is not None:
+        await send({"type": "websocket.send", "bytes": data})
+        data = await gateway.receive()
 
 
-async def _to_gateway(gateway: ClientConnection, receive: Receive) -> None:
+async def _to_gateway(gateway: Upstream, receive: Receive) -> None:
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
             await gateway.close(NORMAL)
             return
-        data = message.get("bytes")
-        with contextlib.suppress(ConnectionClosed):
-            await gateway.send(data if data is not None else str(message.get("text", "")))
+        # Text is no RFB; as bytes it ends in the gateway's hands like any other nonsense.
+        data = message.get("bytes") or (message.get("text") or "").encode()
+        await gateway.send(data)
 
 
-async def _close_browser(gateway: ClientConnection, send: Send, up: asyncio.Task[None]) -> None:
-    if up.done():
-        return
-    code = gateway.close_code if gateway.close_code not in (None, 1005, 1006) else _ABNORMAL
-    with contextlib.suppress(Exception):  # The browser may be gone by now.
-        await send({"type": "websocket.close", "code": code, "reason": gateway.close_reason or ""})
+def _code(code: int) -> int:
+    return _ABNORMAL if code in (1005, 1006) else code
 
 
 def _tell(machine: str) -> None:

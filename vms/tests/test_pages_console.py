@@ -130,7 +130,7 @@ def test_a_host_that_cannot_be_reached_gives_no_ticket(people) -> None:
     assert "kvm1" in answer.content.decode()
 
 
-@pytest.mark.parametrize("key", [str(uuid.uuid4()), "..%2f..", "x' or 1=1", "0" * 32, "%00"])
+@pytest.mark.parametrize("key", [str(uuid.UUID(int=7)), "..%2f..", "x' or 1=1", "0" * 32, "%00"])
 @pytest.mark.parametrize("part", ["window/", "ticket/"])
 def test_a_hostile_or_unknown_uuid_is_not_found(people, key: str, part: str) -> None:
     client = browser(people["administrator"])

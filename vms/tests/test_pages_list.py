@@ -150,7 +150,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+", " ", without_ages).strip()
 
 
-@pytest.mark.parametrize("identifier", ["", "x", "../../etc", str(uuid.uuid4()), "'" * 100])
+@pytest.mark.parametrize("identifier", ["", "x", "../../etc", str(uuid.UUID(int=7)), "'" * 100])
 def test_fragments_of_what_is_not_there_are_nothing(people, identifier: str) -> None:
     for name in ("vm-row", "vm-head", "vm-operation", "vm-facts", "vm-picture", "vm-devices", "vm-definition"):
         assert fragments.render(f"{name}:{identifier}", people["viewer"], "en") is None

@@ -125,7 +125,9 @@ def test_a_frame_of_any_size_is_taken_piece_by_piece(bench, people):
     raw.close()
 
 
-@pytest.mark.parametrize("said", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"A" * 70000 + b"\r\n"])
+@pytest.mark.parametrize(
+    "said", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"A" * 70000 + b"\r\n"]
+)
 def test_what_is_no_websocket_is_turned_away(bench, people, said):
     raw = socket.create_connection(("127.0.0.1", bench.gateway.port), 20)
     raw.sendall(said)

@@ -30,7 +30,7 @@ class Road:
         self.bench = bench
         config = uvicorn.Config(
             ConsoleRelay(), port=0, lifespan="off", log_config=None, access_log=False, ws="websockets-sansio",
-            ws_per_message_deflate=False, ws_max_size=4 * 1024 * 1024,
+            ws_per_message_deflate=False, ws_max_size=4 * 1024 * 1024, proxy_headers=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         self.server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.server.run, daemon=True)

@@ -72,7 +72,9 @@ def test_a_changed_password_closes_the_consoles_of_sessions(bench, people, sessi
     assert "password" in ended(viewer, 4403)
 
 
-@pytest.mark.parametrize("change", [{"revoked_at": timezone.now()}, {"expires_at": timezone.now() - timedelta(seconds=1)}])
+@pytest.mark.parametrize(
+    "change", [{"revoked_at": timezone.now()}, {"expires_at": timezone.now() - timedelta(seconds=1)}]
+)
 def test_a_revoked_or_outdated_token_closes_its_consoles(bench, people, change):
     token, _text = ApiToken.issue(people["operator"], "tests")
     viewer = bench.view(people["operator"], bench.guest("alpha"), token_id=token.pk).greet()
@@ -130,10 +132,14 @@ def test_a_guest_that_hangs_up_for_no_known_reason_says_so(bench, people):
 
 
 @pytest.mark.django_db
-def test_hundreds_of_consoles_are_looked_at_with_the_same_few_queries(people, session_key, django_assert_max_num_queries):
+def test_hundreds_of_consoles_are_looked_at_with_the_same_few_queries(
+    people, session_key, django_assert_max_num_queries
+):
     vm = make_guest(make_host())
     token, _text = ApiToken.issue(people["operator"], "tests")
-    one = Standing(people["operator"].pk, people["operator"].password, vm.uuid, vm.host_id, False, session_key(), token.pk)
+    one = Standing(
+        people["operator"].pk, people["operator"].password, vm.uuid, vm.host_id, False, session_key(), token.pk
+    )
     with django_assert_max_num_queries(4):
         assert records.judge(dict.fromkeys(range(500), one)) == {}
 
@@ -164,5 +170,3 @@ def test_open_consoles_are_said_to_be_alive(bench, people):
     ConsoleSession.objects.update(alive_at=long_ago)
     records.beat(list(bench.gateway.consoles), bench.gateway.name)
     assert ConsoleSession.objects.get().alive_at > long_ago
-
-

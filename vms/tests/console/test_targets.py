@@ -18,13 +18,16 @@ def definition(graphics: str) -> str:
 
 
 def host(uri: str) -> Host:
-    return Host.objects.create(name="kvm1", uri=uri, state="connected")
+    Host.objects.create(name="kvm1", uri=uri, state="connected")
+    return Host.objects.get()
 
 
 def test_address_port_and_password_are_read_from_the_definition():
     screen = screen_of(definition("<graphics type='vnc' port='5901' listen='10.0.0.1' passwd='a&amp;b'/>"))
     assert (screen.address, screen.port, screen.password) == ("10.0.0.1", 5901, "a&b")
-    screen = screen_of(definition("<graphics type='vnc' port='5902'><listen type='network' address='10.0.0.2'/></graphics>"))
+    screen = screen_of(
+        definition("<graphics type='vnc' port='5902'><listen type='network' address='10.0.0.2'/></graphics>")
+    )
     assert (screen.address, screen.port, screen.password) == ("10.0.0.2", 5902, "")
     screen = screen_of(definition("<graphics type='vnc'><listen type='socket' socket='/run/a.sock'/></graphics>"))
     assert screen.path == "/run/a.sock"
@@ -36,7 +39,12 @@ def test_a_password_is_in_no_representation():
 
 @pytest.mark.parametrize(
     ("graphics", "code"),
-    [("", 4404), ("<graphics type='spice' port='5900'/>", 4404), ("<graphics type='vnc' port='-1'/>", 4404), ("<graphics", 4502)],
+    [
+        ("", 4404),
+        ("<graphics type='spice' port='5900'/>", 4404),
+        ("<graphics type='vnc' port='-1'/>", 4404),
+        ("<graphics", 4502),
+    ],
 )
 def test_a_definition_without_a_screen_is_told(graphics, code):
     with pytest.raises(Closing) as told:
@@ -106,7 +114,7 @@ def test_a_child_is_reaped_when_its_console_closes(tmp_path):
 
 
 def test_libvirt_is_asked_over_one_connection_and_its_answers_are_told_apart(test_host, settings):
-    found = Host.objects.create(name="kvm1", uri=test_host.uri, state="connected")
+    found = host(test_host.uri)
     targets = LibvirtTargets()
     try:
         with pytest.raises(Closing) as told:
@@ -121,7 +129,7 @@ def test_libvirt_is_asked_over_one_connection_and_its_answers_are_told_apart(tes
 
 
 def test_a_host_that_cannot_be_reached_is_told():
-    down = Host.objects.create(name="kvm1", uri="qemu+tcp://127.0.0.1:1/system", state="connected")
+    down = host("qemu+tcp://127.0.0.1:1/system")
     targets = LibvirtTargets()
     with pytest.raises(Closing) as told:
         targets(make_guest(down))

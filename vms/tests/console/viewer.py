@@ -16,7 +16,7 @@ class Viewer:
     def __init__(self, url: str, *, origin: str | None = None, headers: dict[str, str] | None = None) -> None:
         self.websocket: ClientConnection = connect(
             url, origin=origin, additional_headers=headers, subprotocols=["binary"], compression=None, proxy=None,
-            max_size=None, ping_interval=None, open_timeout=30,
+            max_size=None, ping_interval=None, open_timeout=30, close_timeout=1,
         ).__enter__()  # fmt: skip
         self._inbox = b""
         self.name = ""

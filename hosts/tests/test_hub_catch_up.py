@@ -1,0 +1,85 @@
+"""A change between the rendering of a page and its first words on the socket reaches the page all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hosts import fragments, hub
+from hosts.fragments import Fragment
+from hosts.models import User
+
+TOPIC, KEY = "thing:1", "thing:1"
+
+
+@pytest.fixture
+def fragment() -> Iterator[None]:
+    fragments.register(
+        Fragment("thing", "ui/_virsh.html", "vm.view", lambda i: [f"thing:{i}"], lambda _i, _u: {"command": "x"})
+    )
+    yield
+    del fragments.registry["thing"]
+
+
+class Page:
+    """A socket that keeps what it was sent."""
+
+    def __init__(self, stale: tuple[str, ...] = ()) -> None:
+        self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        user = User(username="v", role="viewer", is_active=True)
+        self.socket = hub.Socket(user, "en", self._take, self._close)
+        self.socket.stale_names = frozenset(stale)
+
+    async def _take(self, text: str) -> None:
+        self.sent.put_nowait(json.loads(text))
+
+    async def _close(self, code: int) -> None:
+        raise AssertionError(code)
+
+    async def next(self) -> dict[str, Any]:
+        return await asyncio.wait_for(self.sent.get(), 10)
+
+
+def changed(one: hub.Hub, *topics: str) -> None:
+    one._hear({"type": "changes", "topics": list(topics)})
+
+
+async def test_what_changed_just_before_it_was_watched_is_pushed(fragment: None) -> None:
+    one, page = hub.Hub(), Page()
+    changed(one, TOPIC)
+    one.watch(page.socket, [KEY])
+    message = await page.next()
+    assert [key for key, _html in message["html"]] == [KEY]
+
+
+async def test_what_did_not_change_is_not_rendered_again(fragment: None) -> None:
+    one, page = hub.Hub(), Page()
+    changed(one, "thing:2")
+    one.watch(page.socket, [KEY])
+    assert not one._dirty
+    changed(one, TOPIC)
+    message = await page.next()
+    assert len(message["html"]) == 1
+
+
+async def test_a_change_that_is_long_past_is_not_pushed_again(fragment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, page = hub.Hub(), Page()
+    changed(one, TOPIC)
+    monkeypatch.setattr(hub, "RECENT_SECONDS", -1.0)
+    one.watch(page.socket, [KEY])
+    assert not one._dirty
+    assert not one._recent
+
+
+async def test_a_list_that_went_stale_meanwhile_is_told_so_once() -> None:
+    one, page = hub.Hub(), Page(stale=("vms",))
+    changed(one, "vms")
+    one.watch(page.socket, [])
+    assert (await page.next())["stale"] == ["vms"]
+    one.watch(page.socket, [])
+    assert page.sent.empty()
+    assert not page.socket._stale
