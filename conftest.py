@@ -80,7 +80,10 @@ def people(db: None) -> dict[str, Any]:
 
     return {
         role: User.objects.create_user(
-            role, password="quite-long-enough", role=role.partition("-")[0], may_watch_consoles=role.endswith("-watching")
+            role,
+            password="quite-long-enough",
+            role=role.partition("-")[0],
+            may_watch_consoles=role.endswith("-watching"),
         )
         for role in ("administrator", "operator", "viewer", "viewer-watching")
     }

@@ -121,6 +121,9 @@ class Client:
         elif length == 127:
             length = struct.unpack(">Q", take(self.socket, 8))[0]
         payload = take(self.socket, length)
+        if first & 0x0F == 9:
+            self.socket.sendall(b"\x8a\x80" + bytes(4))
+            return b""
         assert first & 0x0F == 2, (first, payload)
         return payload
 

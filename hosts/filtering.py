@@ -47,7 +47,9 @@ def choice_of(params: Mapping[str, str], name: str, choices: Collection[str]) ->
     """One of ``choices``, or '' where nothing is chosen."""
     value = params.get(name) or ""
     if value and value not in choices:
-        raise InvalidFilter(name, _("%(value)s is no choice for “%(name)s”.") % {"value": repr(value[:40]), "name": name})
+        raise InvalidFilter(
+            name, _("%(value)s is no choice for “%(name)s”.") % {"value": repr(value[:40]), "name": name}
+        )
     return value
 
 

@@ -284,9 +284,7 @@ class _FigureTaker:
 
     def _to_rows(self, frame: dict[str, dict[str, Any]]) -> None:
         own = frame.get(f"host:{self.host_id}", {})
-        Host.objects.filter(pk=self.host_id).update(
-            cpu_percent=own.get("cpu"), memory_used=own.get("mem_used")
-        )
+        Host.objects.filter(pk=self.host_id).update(cpu_percent=own.get("cpu"), memory_used=own.get("mem_used"))
         inventory.looked_at(self.host_id)
         for sink in sinks:
             sink.figures_seen(self.host_id, frame)

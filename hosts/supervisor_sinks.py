@@ -16,9 +16,7 @@ class GuestSink(Protocol):
     def guest_gone(self, host_id: int, uuid: str) -> None:
         """The host does not hold that guest any more."""
 
-    def addresses_seen(
-        self, host_id: int, found: dict[str, list[Address]], leases: list[tuple[str, str, str]]
-    ) -> None:
+    def addresses_seen(self, host_id: int, found: dict[str, list[Address]], leases: list[tuple[str, str, str]]) -> None:
         """Take in addresses of guests and the host's DHCP leases (mac, address, host name)."""
 
     def figures_seen(self, host_id: int, frame: dict[str, dict[str, Any]]) -> None:

@@ -101,6 +101,7 @@ def _with_ssh(host: Host, uri: LibvirtUri, folder: Path) -> LibvirtUri:
     script = _write(folder / "ssh", f'#!/bin/sh\nexec ssh -F {shlex.quote(str(config))} "$@"\n', 0o700)
     return uri.with_parameters(command=str(script), no_tty="1")
 
+
 def configuration_of(host: Host) -> str:
     """What, when it changes, needs a new connection."""
     parts = (

@@ -34,15 +34,13 @@ application = ProtocolTypeRouter(
     {
         "http": _django,
         "lifespan": Lifespan(embedded=os.environ.get("KVMDASH_EMBEDDED") == "1"),
-        "websocket": OriginValidator(
-            URLRouter(
-                [
-                    path("ws/live/", AuthMiddlewareStack(LiveConsumer.as_asgi())),
-                    # Its ticket is its right: no session is looked at.
-                    path("ws/console/", ConsoleRelay()),  # type: ignore[arg-type]
-                ]
-            ),
-            allowed_origins(),
+        "websocket": URLRouter(
+            [
+                path("ws/live/", OriginValidator(AuthMiddlewareStack(LiveConsumer.as_asgi()), allowed_origins())),
+                # A console's ticket is its right. The gateway checks the Origin itself, on this road and on the direct one,
+                # and lets programs through, which name none.
+                path("ws/console/", ConsoleRelay()),  # type: ignore[arg-type]
+            ]
         ),
     }
 )

@@ -28,7 +28,7 @@ class AlreadyRunning(Exception):
 
 def hold_data_folder() -> IO[str]:
     """Lock the data folder for one embedded program; raises AlreadyRunning. Keep the file open."""
-    handle = (settings.DATA_DIR / "up.lock").open("w")  # noqa: SIM115 - held until the process ends
+    handle = (settings.DATA_DIR / "up.lock").open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -53,17 +53,20 @@ def _tree_host(host: Host, count: int, guests: list[VirtualMachine] | None) -> d
     found = {"id": host.pk, "name": host.name, "state": host.state, "url": host.get_absolute_url()}
     if guests is None and count:
         return found | {"lazy_url": reverse("tree_guests", args=[host.pk]), "count": count}
-    return found | {"vms": [tree_vm(vm) for vm in guests or ()]}
+    return found | {"vms": [tree_vm(vm, host) for vm in guests or ()]}
 
 
-def tree_vm(vm: VirtualMachine) -> dict[str, Any]:
-    """One guest of the tree."""
-    return {"uuid": str(vm.uuid), "name": vm.name, "power_state": vm.power_state, "url": vm.get_absolute_url()}
+def tree_vm(vm: VirtualMachine, host: Host | None) -> dict[str, Any]:
+    """One guest of the tree; how it is cannot be told while its host is not connected."""
+    state = vm.power_state if host is not None and host.is_connected else "unreachable"
+    return {"uuid": str(vm.uuid), "name": vm.name, "power_state": state, "url": vm.get_absolute_url()}
 
 
 def open_alarms(user: User) -> list[dict[str, Any]]:
     """Alarms that are not over, the worst first."""
-    rows = access.visible_to(user, Alarm.objects.filter(cleared_at=None)).select_related("host").defer(*heavy_of("host__"))
+    rows = (
+        access.visible_to(user, Alarm.objects.filter(cleared_at=None)).select_related("host").defer(*heavy_of("host__"))
+    )
     ordered = sorted(rows, key=lambda alarm: (alarm.level != Alarm.Level.CRITICAL, alarm.since))
     return [
         {
@@ -145,14 +148,19 @@ def register() -> None:
     )
     fragments.register(
         fragments.Fragment(
-            "tree", "shell/_tree.html", "host.view", lambda _id: ["hosts", "vms"], lambda _i, user: {"shell": {"hosts": tree(user)}}
+            "tree",
+            "shell/_tree.html",
+            "host.view",
+            lambda _id: ["hosts", "vms"],
+            lambda _i, user: {"shell": {"hosts": tree(user)}},
         )
     )
 
 
 def _tree_vm_context(identifier: str, user: User) -> fragments.Context:
-    vm = access.visible_to(user, VirtualMachine.objects.filter(uuid=identifier, absent_since=None)).first()
-    return {"vm": tree_vm(vm)} if vm is not None else None
+    rows = VirtualMachine.objects.filter(uuid=identifier, absent_since=None).select_related("host")
+    vm = access.visible_to(user, rows).first()
+    return {"vm": tree_vm(vm, vm.host)} if vm is not None else None
 
 
 def _tree_host_context(identifier: str, user: User) -> fragments.Context:

@@ -65,5 +65,5 @@ def tree_guests(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     columns = ("uuid", "name", "power_state", "host_id")
     rows = VirtualMachine.objects.filter(host_id=pk, absent_since=None).only(*columns).order_by("name")
-    guests = [tree_vm(vm) for vm in access.visible_to(user, rows)]
+    guests = [tree_vm(vm, host) for vm in access.visible_to(user, rows)]
     return render(request, "overview/_tree_guests.html", {"guests": guests})

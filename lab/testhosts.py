@@ -91,7 +91,14 @@ class TestHost:
         step_down = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         home = {name: str(self.folder) for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
         self.process = subprocess.Popen(
-            [program, "--listen", "--config", str(self.folder / "libvirtd.conf"), "--pid-file", str(self.folder / "pid")],
+            [
+                program,
+                "--listen",
+                "--config",
+                str(self.folder / "libvirtd.conf"),
+                "--pid-file",
+                str(self.folder / "pid"),
+            ],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **home},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

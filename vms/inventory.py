@@ -46,9 +46,7 @@ class Sink:
     def guest_gone(self, host_id: int, uuid: str) -> None:
         guest_gone(host_id, uuid)
 
-    def addresses_seen(
-        self, host_id: int, found: dict[str, list[Address]], leases: list[tuple[str, str, str]]
-    ) -> None:
+    def addresses_seen(self, host_id: int, found: dict[str, list[Address]], leases: list[tuple[str, str, str]]) -> None:
         addresses_seen(host_id, found, leases)
 
     def figures_seen(self, host_id: int, frame: dict[str, dict[str, Any]]) -> None:

@@ -129,9 +129,7 @@ class Guest:
         """The running job, or the last completed one."""
         flags = 0
         if completed:
-            flags = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | getattr(
-                libvirt, "VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED", 0
-            )
+            flags = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | getattr(libvirt, "VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED", 0)
         return self.call(lambda domain: job_figures(domain.jobStats(flags)))
 
     def abort_job(self) -> None:
@@ -153,9 +151,7 @@ class Guest:
 
 def _read_domain(domain: libvirt.virDomain) -> GuestRecord:
     state, reason = domain.state()
-    return _record(
-        domain, state, reason, bool(domain.isPersistent()), _quiet_int(domain.autostart), _saved(domain)
-    )
+    return _record(domain, state, reason, bool(domain.isPersistent()), _quiet_int(domain.autostart), _saved(domain))
 
 
 def _quiet_int(read: Callable[[], int]) -> bool:

@@ -163,7 +163,5 @@ class Worker(models.Model):
     def report(cls, role: str, owner: str, seconds: float) -> int:
         """Say that ``owner`` is alive; returns how many of the role are. The dead are forgotten."""
         cls.objects.filter(until__lt=Now()).delete()
-        cls.objects.update_or_create(
-            owner=owner, defaults={"role": role, "until": Now() + timedelta(seconds=seconds)}
-        )
+        cls.objects.update_or_create(owner=owner, defaults={"role": role, "until": Now() + timedelta(seconds=seconds)})
         return cls.objects.filter(role=role).count()

@@ -120,9 +120,7 @@ def _user(actor: Actor) -> access.AnyUser:
 def _refuse_if_busy(kind: Kind, subject: Subject) -> None:
     if not kind.exclusive or subject.uuid is None:
         return
-    busy = Operation.objects.filter(
-        subject_uuid=subject.uuid, exclusive=True, state__in=Operation.ACTIVE
-    ).first()
+    busy = Operation.objects.filter(subject_uuid=subject.uuid, exclusive=True, state__in=Operation.ACTIVE).first()
     if busy is not None:
         raise Refused(
             _("%(name)s is busy: %(actor)s asked for “%(kind)s” at %(time)s UTC and it has not ended.")

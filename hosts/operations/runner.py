@@ -149,9 +149,7 @@ class Runner:
             return
         running = Operation.objects.filter(state=State.RUNNING)
         per_host = dict(running.values_list("host_id").annotate(n=Count("id")).order_by())
-        per_parent = dict(
-            running.exclude(parent=None).values_list("parent_id").annotate(n=Count("id")).order_by()
-        )
+        per_parent = dict(running.exclude(parent=None).values_list("parent_id").annotate(n=Count("id")).order_by())
         for operation in waiting.select_related("host")[:500]:
             if per_host.get(operation.host_id, 0) >= settings.OPERATIONS_PER_HOST:
                 continue

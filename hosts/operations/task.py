@@ -24,7 +24,9 @@ PROGRESS_SECONDS = 0.5
 class Task:
     """One run (or recovery) of one operation."""
 
-    def __init__(self, operation: Operation, connect: Callable[[Host, bool], Connection], wake: threading.Event) -> None:
+    def __init__(
+        self, operation: Operation, connect: Callable[[Host, bool], Connection], wake: threading.Event
+    ) -> None:
         self.operation = operation
         self.arguments: dict[str, Any] = operation.arguments
         self.uuid = str(operation.subject_uuid) if operation.subject_uuid else ""
@@ -77,7 +79,9 @@ class Task:
         """Signals that came since the last time, each handed out once."""
         waiting = list(OperationSignal.objects.filter(operation=self.operation, taken_at=None))
         taken = timezone.now()
-        return [row for row in waiting if OperationSignal.objects.filter(pk=row.pk, taken_at=None).update(taken_at=taken)]
+        return [
+            row for row in waiting if OperationSignal.objects.filter(pk=row.pk, taken_at=None).update(taken_at=taken)
+        ]
 
     def cancel_requested(self) -> bool:
         """Whether a cancel signal came (for kinds that take no other signals)."""

@@ -305,9 +305,12 @@ def test_a_disabled_person_comes_in_neither_by_password_nor_by_token(people) -> 
     _row, text = ApiToken.issue(person, "script")
     browser(people["administrator"]).post(path_of("people/{pk}/disable/", person), headers=HTMX)
     Client().post("/account/login/", {"login": "operator", "password": "quite-long-enough"})
-    assert not AuditEntry.objects.filter(action="login", actor=person).exclude(result="failed").filter(
-        at__gt=AuditEntry.objects.get(action="people.change").at
-    ).exists()
+    assert (
+        not AuditEntry.objects.filter(action="login", actor=person)
+        .exclude(result="failed")
+        .filter(at__gt=AuditEntry.objects.get(action="people.change").at)
+        .exists()
+    )
     assert Client().get("/api/v1/hosts", headers={"Authorization": f"Bearer {text}"}).status_code == 401
     browser(people["administrator"]).post(path_of("people/{pk}/enable/", person), headers=HTMX)
     assert Client().get("/api/v1/hosts", headers={"Authorization": f"Bearer {text}"}).status_code == 200
@@ -360,7 +363,9 @@ def test_the_text_of_a_token_is_in_one_answer_and_its_hash_alone_in_the_database
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("data", [{"name": ""}, {"name": "x" * 81}, {"days": "5"}, {"days": "-1"}, {"days": "x"}, {"name": "\x00"}])
+@pytest.mark.parametrize(
+    "data", [{"name": ""}, {"name": "x" * 81}, {"days": "5"}, {"days": "-1"}, {"days": "x"}, {"name": "\x00"}]
+)
 def test_tokens_that_make_no_sense_are_refused(people, data: dict[str, str]) -> None:
     assert make_token(browser(people["operator"]), **data).status_code == 422
     assert not ApiToken.objects.exists()

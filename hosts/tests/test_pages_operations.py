@@ -203,7 +203,9 @@ def test_cancelling_a_bulk_ends_what_waits(people, host) -> None:
 def test_a_running_migration_shows_its_figures(people, host) -> None:
     progress = {"percent": 40.0, "remaining": 2**28, "total": 2**30, "processed": 2**29, "rate": 2**20,
                 "dirty_rate": 2**19, "iteration": 7, "elapsed": 12.0, "estimate": 33.0}  # fmt: skip
-    operation = make(host, kind="migrate", state="running", arguments={"host": "kvm2", "bandwidth": 8}, progress=progress)
+    operation = make(
+        host, kind="migrate", state="running", arguments={"host": "kvm2", "bandwidth": 8}, progress=progress
+    )
     page = text_of(browser(people["viewer"]).get(operation.get_absolute_url()))
     for figure in ("40", "256 MiB", "1 GiB", "512 MiB", "1 MiB/s", "512 KiB/s", "7", "12 s", "33 s"):
         assert figure in page.replace(".00", "").replace(".0 ", " "), figure
@@ -344,7 +346,13 @@ def test_a_page_beyond_the_last_shows_the_last(people, host) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/operations/nonsense/", f"/operations/{uuid.UUID(int=7)}/", f"/operations/{uuid.UUID(int=7)}/x/", "/operations/1/"]
+    "path",
+    [
+        "/operations/nonsense/",
+        f"/operations/{uuid.UUID(int=7)}/",
+        f"/operations/{uuid.UUID(int=7)}/x/",
+        "/operations/1/",
+    ],
 )
 def test_operations_that_are_not_there_are_not_found(people, path: str) -> None:
     assert browser(people["administrator"]).get(path).status_code == 404
@@ -382,7 +390,9 @@ def test_more_rows_cost_no_more_queries(people, host) -> None:
 # --- live pieces --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["operation-row", "operation-head", "operation-detail", "operation-facts", "operation-log"])
+@pytest.mark.parametrize(
+    "name", ["operation-row", "operation-head", "operation-detail", "operation-facts", "operation-log"]
+)
 def test_pieces_are_rendered_for_those_who_may_and_hostile_keys_show_nothing(people, host, name: str) -> None:
     operation = make(host, state="running")
     key = f"{name}:{operation.pk}"

@@ -45,7 +45,11 @@ def audit_list(request: HttpRequest) -> HttpResponse:
         "size": page.paginator.per_page,
         **_tools(request.GET, visible),
     }
-    template = "administration/_audit.html" if request.headers.get("HX-Target") == "audit-list" else "administration/audit.html"
+    template = (
+        "administration/_audit.html"
+        if request.headers.get("HX-Target") == "audit-list"
+        else "administration/audit.html"
+    )
     return render(request, template, context, status=400 if error else 200)
 
 

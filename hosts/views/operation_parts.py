@@ -147,19 +147,29 @@ def advice(operation: Operation) -> str:
 
 
 def _advice() -> dict[str, str]:
-    network = _("Open the host's page and use “Test connection”: it says at which step it ends. Ask again once it is back.")
+    network = _(
+        "Open the host's page and use “Test connection”: it says at which step it ends. Ask again once it is back."
+    )
     rights = _("Mend the host's access data (Hosts, Edit), test the connection, then ask again.")
     return {
         "Unreachable": network,
         "Refused": _("Nothing was changed. Mend what the message names, then ask again."),
-        "Silent": _("The host's libvirt daemon does not answer. Look at it on the host itself: systemctl status libvirtd."),
+        "Silent": _(
+            "The host's libvirt daemon does not answer. Look at it on the host itself: systemctl status libvirtd."
+        ),
         "AuthenticationFailed": rights,
         "HostKeyUntrusted": rights,
         "CertificateUntrusted": rights,
         "NotFound": _("It is not on that host any more. Refresh the host, and look where it is now."),
-        "Conflict": _("Something else holds it, or its state has changed meanwhile. Look at its state, then ask again."),
+        "Conflict": _(
+            "Something else holds it, or its state has changed meanwhile. Look at its state, then ask again."
+        ),
         "Unsupported": _("This host's hypervisor cannot do that. Another way, or another host, is needed."),
-        "Failed": _("Mend what the message names, then ask again; the host's log (journalctl -u libvirtd) often says more."),
-        "Uncertain": _("Look at what it acted on before asking for anything else; kvmdash does not repeat a change blindly."),
+        "Failed": _(
+            "Mend what the message names, then ask again; the host's log (journalctl -u libvirtd) often says more."
+        ),
+        "Uncertain": _(
+            "Look at what it acted on before asking for anything else; kvmdash does not repeat a change blindly."
+        ),
         "Broken": _("This is a fault in kvmdash. Look at what it acted on, and report the log below."),
     }

@@ -41,7 +41,9 @@ def operation_list(request: HttpRequest) -> HttpResponse:
         "size": page.paginator.per_page,
         **lists.tools(request.GET, visible),
     }
-    template = "operations/_list.html" if request.headers.get("HX-Target") == "operation-list" else "operations/list.html"
+    template = (
+        "operations/_list.html" if request.headers.get("HX-Target") == "operation-list" else "operations/list.html"
+    )
     return render(request, template, context, status=400 if error else 200)
 
 

@@ -46,7 +46,9 @@ def users(request: HttpRequest) -> HttpResponse:
         "size": page.paginator.per_page,
         "sizes": filtering.SIZES,
     }
-    template = "administration/_users.html" if request.headers.get("HX-Target") == "user-list" else "administration/users.html"
+    template = (
+        "administration/_users.html" if request.headers.get("HX-Target") == "user-list" else "administration/users.html"
+    )
     return render(request, template, context, status=400 if error else 200)
 
 

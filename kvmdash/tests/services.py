@@ -75,7 +75,17 @@ class Services:
 
     def start_redis(self) -> None:
         """Start Redis (again)."""
-        command = [self.redis, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = [
+            self.redis,
+            "--port",
+            str(self.redis_port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         self.redis_process = self._spawn([*command, "--dir", self.folder])
         import socket
 

@@ -182,7 +182,9 @@ def test_everybody_changes_their_own_password_and_stays_logged_in(people) -> Non
     assert people["operator"].check_password(ANOTHER)
 
 
-@pytest.mark.parametrize("change", [{"oldpassword": "wrong"}, {"password1": "short", "password2": "short"}, {"password2": "x"}])
+@pytest.mark.parametrize(
+    "change", [{"oldpassword": "wrong"}, {"password1": "short", "password2": "short"}, {"password2": "x"}]
+)
 def test_a_password_is_not_changed_without_the_old_one_or_for_a_weak_one(people, change: dict[str, str]) -> None:
     data = {"oldpassword": PASSWORD, "password1": ANOTHER, "password2": ANOTHER} | change
     assert inside().post("/account/password/change/", data).status_code == 200

@@ -96,7 +96,7 @@ class ConsoleHandler(ProxyRequestHandler):  # type: ignore[misc]
 
     def validate_connection(self) -> None:
         """Origin and ticket. A refused ticket is told by close code, because browsers hide all else."""
-        if not is_allowed_origin(self.headers.get("Origin"), self.headers.get("Host", "")):
+        if not is_allowed_origin(self.headers.get("Origin")):
             raise Forbidden
         text = parse_qs(urlsplit(self.path).query).get("ticket", [""])[0]
         try:
@@ -379,7 +379,7 @@ def raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def is_allowed_origin(origin: str | None, host: str) -> bool:
+def is_allowed_origin(origin: str | None) -> bool:
     """Browsers name the page's origin: ours, or one we were told of. Programs name none; their ticket is their right."""
     if origin is None:
         return True
@@ -391,8 +391,4 @@ def is_allowed_origin(origin: str | None, host: str) -> bool:
     if parts.scheme not in ("http", "https") or not name:
         return False
     named = f"[{name}]" if ":" in name else name
-    return (
-        origin.rstrip("/") in settings.PUBLIC_ORIGINS
-        or parts.netloc.lower() == host.lower()
-        or validate_host(named, settings.ALLOWED_HOSTS)
-    )
+    return origin.rstrip("/") in settings.PUBLIC_ORIGINS or validate_host(named, settings.ALLOWED_HOSTS)

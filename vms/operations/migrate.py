@@ -114,7 +114,9 @@ class Migrate(GuestKind):
         target = task.connect(target_host)
         place = _look(target, target_host, task.uuid)
         if place.runs:
-            raise Refused(_("%(name)s runs on %(host)s too.") % {"name": task.operation.subject_name, "host": target_host})
+            raise Refused(
+                _("%(name)s runs on %(host)s too.") % {"name": task.operation.subject_name, "host": target_host}
+            )
         # Kept in the row, for the one who recovers.
         task.progress(now=True, autostart=self.guest(task).read().autostart)
         return _Move(task, target_host, target).go()
@@ -288,7 +290,9 @@ class _Move:
                 return self._succeeded()
             if time.monotonic() > patience:
                 raise Uncertain(
-                    _("It cannot be told how this ended (%(source)s; %(target)s). Look at both hosts before starting it anywhere.")
+                    _(
+                        "It cannot be told how this ended (%(source)s; %(target)s). Look at both hosts before starting it anywhere."
+                    )
                     % {"source": source, "target": target}
                 )
             self.task.progress(waiting_for=str(source.host if source.state == "unknown" else target.host))
@@ -338,10 +342,13 @@ class _Move:
             raise Uncertain(f"{error} {where}") from error
         message = f"{error} {where}"
         if migration.is_unsafe(error):
-            message = _(
-                "libvirt does not see that the disks are shared by both hosts. Copy the storage, or tick "
-                "“storage is shared” if you know that it is."
-            ) + f" {where}"
+            message = (
+                _(
+                    "libvirt does not see that the disks are shared by both hosts. Copy the storage, or tick "
+                    "“storage is shared” if you know that it is."
+                )
+                + f" {where}"
+            )
         raise Failed(message, code=error.code, domain=error.domain, detail=error.detail) from error
 
     def _where(self, source: Place, target: Place) -> str:

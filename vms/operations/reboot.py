@@ -29,4 +29,6 @@ class Reboot(GuestKind):
         return {}
 
     def recover(self, task: Task) -> dict[str, Any]:
-        raise Uncertain(_("kvmdash was interrupted; whether the guest was asked to reboot cannot be told from outside."))
+        raise Uncertain(
+            _("kvmdash was interrupted; whether the guest was asked to reboot cannot be told from outside.")
+        )

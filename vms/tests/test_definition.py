@@ -36,7 +36,12 @@ FULL = """
 
 def test_everything_the_pages_show_is_read():
     summary = summarize(parse(FULL))
-    assert (summary.title, summary.description, summary.tags, summary.folder) == ("A title", "Words", ["prod"], "shop/front")
+    assert (summary.title, summary.description, summary.tags, summary.folder) == (
+        "A title",
+        "Words",
+        ["prod"],
+        "shop/front",
+    )
     assert (summary.os_type, summary.arch, summary.machine) == ("debian.org/debian/12", "x86_64", "pc-q35-7.2")
     assert (summary.vcpus, summary.memory, summary.agent_connected) == (2, 2 * 2**30, True)
     assert [disk["source"] for disk in summary.disks] == ["/a.qcow2", "nbd://10.0.0.1:10809/x", "isos/d.iso", ""]

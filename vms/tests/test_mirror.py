@@ -204,7 +204,7 @@ def test_a_stale_definition_left_behind_is_told_from_where_the_guest_runs(there,
     There(other.uri).define("moved", identity)
     There(other.uri).domain(identity).create()
     eventually(lambda: row(identity) and row(identity).host_id == second.pk and row(identity).power_state == "running")
-    assert Sighting.objects.get(vm_id=identity, host=there.host).power_state == "shutoff"
+    eventually(lambda: Sighting.objects.filter(vm_id=identity, host=there.host, power_state="shutoff").exists())
 
 
 def test_two_thousand_events_in_a_burst_end_in_true_rows(there, eventually):

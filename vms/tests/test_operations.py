@@ -172,7 +172,9 @@ def test_an_interrupted_start_that_did_not_happen_is_unknown_and_not_repeated(th
 
 def test_a_host_that_went_away_fails_the_operation_with_the_reason(there, guest, operator, eventually):  # noqa: F811
     there.test_host.kill()
-    ended = do(eventually, "start", VirtualMachine.objects.get(pk=guest.pk), operator) if guest.host.is_connected else None
+    ended = (
+        do(eventually, "start", VirtualMachine.objects.get(pk=guest.pk), operator) if guest.host.is_connected else None
+    )
     assert ended is None or (ended.state == "failed" and ended.error["type"] in ("Refused", "Unreachable"))
 
 

@@ -43,7 +43,9 @@ def test_every_role_sees_every_tab_and_strangers_none(people, guest, tab: str) -
     assert browser(None).get(f"/vms/{guest.uuid}/{tab}").status_code == 302
 
 
-@pytest.mark.parametrize("address", [f"/vms/{uuid.UUID(int=7)}/", "/vms/not-a-uuid/", f"/vms/{uuid.UUID(int=7)}/devices/"])
+@pytest.mark.parametrize(
+    "address", [f"/vms/{uuid.UUID(int=7)}/", "/vms/not-a-uuid/", f"/vms/{uuid.UUID(int=7)}/devices/"]
+)
 def test_a_machine_that_is_not_there_is_not_found(people, address: str) -> None:
     assert browser(people["viewer"]).get(address).status_code == 404
 

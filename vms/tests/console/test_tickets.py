@@ -152,8 +152,10 @@ def test_a_page_of_another_origin_gets_no_websocket(bench, people, settings):
             bench.connect(path, origin=origin)
         assert refused.value.response.status_code == 403
     bench.connect(path, origin="https://dash.example").greet()
-    for origin in ("https://public.example", f"http://127.0.0.1:{bench.gateway.port}"):
-        bench.connect(console_path(open_console(people["operator"], vm, view_only=False)), origin=origin).greet()
+    again = console_path(open_console(people["operator"], vm, view_only=False))
+    with pytest.raises(InvalidStatus):  # What the Host header says proves nothing: a foreign name may point here.
+        bench.connect(again, origin=f"http://127.0.0.1:{bench.gateway.port}")
+    bench.connect(again, origin="https://public.example").greet()
 
 
 def test_the_address_is_what_the_relay_says(bench, people):
