@@ -122,6 +122,17 @@ class Program:
                 pytest.fail(f"{verb} {name}: {status} {answer}")
             time.sleep(0.2)
 
+    def running(self, name: str) -> str:
+        """Make sure that the guest runs, whatever earlier tests did to it; its name."""
+        wait_until(
+            lambda: self.vm(name)["power_state"] in ("running", "shutoff", "paused"), 30, f"{name} to be settled"
+        )
+        verb = {"shutoff": "start", "paused": "resume"}.get(self.vm(name)["power_state"])
+        if verb is not None:
+            assert self.do(name, verb)["state"] == "succeeded"
+        wait_until(lambda: self.vm(name)["power_state"] == "running", 30, f"{name} to run")
+        return name
+
     def operation(self, identity: str) -> dict[str, Any]:
         """An operation as it is now."""
         found: dict[str, Any] = self.get(f"operations/{identity}")

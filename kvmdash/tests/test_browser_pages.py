@@ -23,6 +23,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, program):
+    program.running("web-2")
     opened = sign_in(browser, program, viewport=SIZES["wide"])
     yield opened
     opened.context.close()

@@ -120,9 +120,7 @@ def slow_guest(program, lab_cluster):
             program.api(f"operations/{operation['id']}/cancel", {})
             program.ended(operation["id"])
     wait_until(lambda: program.vm(guest)["power_state"] != "migrating")
-    if program.vm(guest)["power_state"] != "running":
-        program.do(guest, "start")
-    return guest
+    return program.running(guest)
 
 
 def begin_slow_move(program, guest, target):

@@ -28,10 +28,10 @@ def watchers(program, name: str) -> int:
 def test_the_screen_of_a_guest_is_read_on_tcp_tls_and_ssh_hosts(program, lab_cluster, host):
     names = lab_cluster.virsh(host, "list", "--name").split()
     if not names:
-        other = next(vm["name"] for vm in program.get(f"vms?host={host}")["items"])
-        assert program.do(other, "start")["state"] == "succeeded"
-        names = [other]
-    wait_until(lambda: program.vm(names[0])["power_state"] == "running")
+        names = [program.running("cache-1")]
+        assert program.do(names[0], "migrate", host=host)["state"] == "succeeded"
+        wait_until(lambda: program.vm(names[0])["host"] == host)
+    program.running(names[0])
     with open_console(program, names[0]).greet() as viewer:
         assert names[0] in viewer.name
         assert viewer.picture() >= viewer.width * viewer.height * 4
@@ -40,12 +40,13 @@ def test_the_screen_of_a_guest_is_read_on_tcp_tls_and_ssh_hosts(program, lab_clu
 
 
 def test_a_vnc_password_is_given_by_the_server(program):
-    wait_until(lambda: program.vm("web-2")["power_state"] == "running")
+    program.running("web-2")
     with open_console(program, "web-2").greet() as viewer:
         assert viewer.picture()
 
 
 def test_two_watch_one_guest(program):
+    program.running("web-1")
     with (
         open_console(program, "web-1").greet() as first,
         open_console(program, "web-1", view_only=True).greet() as second,
@@ -56,6 +57,7 @@ def test_two_watch_one_guest(program):
 
 
 def test_a_guest_that_is_switched_off_closes_its_console(program):
+    program.running("cache-1")
     with open_console(program, "cache-1").greet() as viewer:
         assert program.do("cache-1", "destroy")["state"] == "succeeded"
         assert viewer.close_code() == 4404
@@ -63,7 +65,7 @@ def test_a_guest_that_is_switched_off_closes_its_console(program):
 
 
 def test_a_guest_that_migrates_closes_its_console_with_that_word(program):
-    wait_until(lambda: program.vm("db-1")["power_state"] == "running")
+    program.running("db-1")
     target = next(name for name in ("kvm1", "kvm2") if name != program.vm("db-1")["host"])
     with open_console(program, "db-1").greet() as viewer:
         assert program.do("db-1", "migrate", host=target)["state"] == "succeeded"
