@@ -103,6 +103,22 @@ def test_a_person_who_knows_the_storage_to_be_shared_may_say_so(program, lab_clu
     assert hosts_running(lab_cluster, "web-1") == [target]
 
 
+def test_hosts_that_cannot_reach_each_other_are_moved_between_by_kvmdash_itself(program, lab_cluster):
+    program.running("db-1")
+    target = other_host(program, "db-1")
+    address = lab_cluster.facts["hosts"][target]["address"]
+    peer = lab_cluster.facts["hosts"][target]["peer_uri"]
+    change = f"from hosts.models import Host; Host.objects.filter(name='{target}').update(peer_uri='%s')"
+    program.manage("shell", "-c", change % f"qemu+tcp://{address}:9/system")
+    try:
+        ended = program.do("db-1", "migrate", host=target)
+    finally:
+        program.manage("shell", "-c", change % peer)
+    assert ended["state"] == "succeeded", ended
+    assert any("client-managed" in line["text"] for line in ended["log"])
+    assert hosts_running(lab_cluster, "db-1") == [target]
+
+
 def test_a_move_made_by_virsh_is_followed(program, lab_cluster):
     source, target = program.vm("db-1")["host"], other_host(program, "db-1")
     peer = lab_cluster.facts["hosts"][target]["peer_uri"]
@@ -157,9 +173,8 @@ def test_a_second_change_of_a_moving_guest_is_refused_with_the_reason(program, s
 
 
 def test_a_move_under_way_when_everything_was_killed_is_followed_to_its_end(program, lab_cluster, slow_guest):
-    target = other_host(program, slow_guest)
+    source, target = program.vm(slow_guest)["host"], other_host(program, slow_guest)
     identity = begin_slow_move(program, slow_guest, target)
-    source = next(name for name in lab_cluster.hosts if is_running(lab_cluster, name, slow_guest))
     program.kill()
     program.start()
     wait_until(lambda: program.operation(identity)["state"] == "running")

@@ -16,7 +16,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from hosts import notify
-from hosts.hypervisor.errors import Failed, HypervisorError, NotFound, Unreachable
+from hosts.hypervisor.errors import (
+    AuthenticationFailed,
+    CertificateUntrusted,
+    Failed,
+    HostKeyUntrusted,
+    HypervisorError,
+    NotFound,
+    Unreachable,
+)
 from hosts.models import Host
 from hosts.operations.kind import Cancelled, InvalidArguments, Refused, Subject, Uncertain
 from hosts.operations.task import Task
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
 BOOLEANS = {"copy_storage": False, "persist": True, "undefine_source": True, "unsafe": False, "auto_converge": False}
 MOST_BANDWIDTH = 1024 * 1024
 POLL_SECONDS = 0.4
+#: what libvirt's refusal of one host by another looks like from outside
+NOT_LET_IN = (Unreachable, AuthenticationFailed, HostKeyUntrusted, CertificateUntrusted)
 #: how long a host that went away in the middle is waited for before the end is called unknown
 LOST_SECONDS = 90.0
 
@@ -193,11 +203,23 @@ class _Move:
             self._follow(migration.start_peer_to_peer(self.source, uuid, peer, plan))
             return
         except HypervisorError as error:
-            if not migration.is_peer_connection_failure(error) or self.cancelled_by:
+            if not self._is_peer_out_of_reach(error):
                 raise
             self.task.log(f"{self.source_host} cannot reach {self.target_host}'s libvirtd: {error.detail}", "warning")
         self.task.log("kvmdash talks to both hosts instead (client-managed).")
         self._follow(migration.start_managed(self.source, self.target, uuid, plan))
+
+    def _is_peer_out_of_reach(self, error: HypervisorError) -> bool:
+        """Whether the source could not talk to the target's libvirtd: then nothing has moved, and both say so when asked."""
+        from hosts.hypervisor import migration
+
+        if self.cancelled_by:
+            return False
+        if not (migration.is_peer_connection_failure(error) or isinstance(error, NOT_LET_IN)):
+            return False
+        source, target = self._places()
+        at_source = source.state in ("running", "paused") and target.state in ("absent", "shutoff")
+        return at_source and not self._is_still_moving(source)
 
     def _plan(self) -> Plan:
         from hosts.hypervisor.migration import Plan
