@@ -112,6 +112,7 @@ class Watcher:
 
     def _open(self) -> Connection:
         host = Host.objects.get(pk=self.host_id)
+        structlog.contextvars.bind_contextvars(host=host.name)
         connection = Connection.open(
             target_of(host),
             seconds=settings.CONNECT_SECONDS,

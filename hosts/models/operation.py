@@ -93,6 +93,17 @@ class Operation(models.Model):
         end: datetime = self.finished_at or timezone.now()
         return (end - self.started_at).total_seconds()
 
+    def topics(self) -> list[str]:
+        """The topics, besides its own, under which it is shown: its guest's, its host's, its parent's."""
+        topics = []
+        if self.subject_uuid:
+            topics.append(f"vm:{self.subject_uuid}")
+        if self.host_id:
+            topics.append(f"host:{self.host_id}")
+        if self.parent_id:
+            topics.append(f"operation:{self.parent_id}")
+        return topics
+
     @property
     def error_text(self) -> str:
         """The plain sentence on what went wrong."""

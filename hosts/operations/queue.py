@@ -89,7 +89,7 @@ def _create(
     except IntegrityError:
         _refuse_if_busy(kind, subject)
         raise
-    notify.changed("operations", "operations-wake", f"operation:{operation.id}", *topics_of(operation))
+    notify.changed("operations", "operations-wake", f"operation:{operation.id}", *operation.topics())
     return operation
 
 
@@ -131,18 +131,6 @@ def _refuse_if_busy(kind: Kind, subject: Subject) -> None:
                 "time": busy.created_at.strftime("%H:%M:%S"),
             }
         )
-
-
-def topics_of(operation: Operation) -> list[str]:
-    """The topics, besides its own, under which an operation is shown."""
-    topics = []
-    if operation.subject_uuid:
-        topics.append(f"vm:{operation.subject_uuid}")
-    if operation.host_id:
-        topics.append(f"host:{operation.host_id}")
-    if operation.parent_id:
-        topics.append(f"operation:{operation.parent_id}")
-    return topics
 
 
 def may_cancel(user: access.AnyUser, operation: Operation) -> bool:
@@ -211,7 +199,7 @@ def signal(operation: Operation, name: str, arguments: Mapping[str, Any], actor:
 
 def ended(operation: Operation) -> None:
     """Tell everybody, and the parent, that it ended."""
-    notify.changed("operations", "operations-wake", f"operation:{operation.id}", *topics_of(operation))
+    notify.changed("operations", "operations-wake", f"operation:{operation.id}", *operation.topics())
     if operation.parent_id:
         settle_parent(operation.parent_id)
 

@@ -193,7 +193,8 @@ class Runner:
         try:
             with database_work():
                 operation = Operation.objects.select_related("host", "actor").get(pk=pk)
-                notify.changed("operations", f"operation:{pk}", *queue.topics_of(operation))
+                structlog.contextvars.bind_contextvars(host=operation.host_name)
+                notify.changed("operations", f"operation:{pk}", *operation.topics())
                 self._run_one(operation, wake, recovering)
         except Exception:
             log.exception("an operation's thread failed")
@@ -242,7 +243,7 @@ class Runner:
             log.warning("the operation was taken over by another process", operation=str(operation.pk))
             return
         operation.refresh_from_db()
-        log.info("operation ended", kind=operation.kind, state=operation.state, host=operation.host_name)
+        log.info("operation ended", kind=operation.kind, state=operation.state)
         if operation.host_id and operation.subject_uuid:
             notify.look_again(operation.host_id, str(operation.subject_uuid))
         queue.ended(operation)

@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from hosts import notify
 from hosts.models import Host, Operation, OperationLog, OperationSignal
-from hosts.operations.queue import topics_of
 
 if TYPE_CHECKING:
     from hosts.hypervisor.connection import Connection
@@ -73,7 +72,7 @@ class Task:
             return
         self._progress_at = at
         Operation.objects.filter(pk=self.operation.pk).update(progress=self.operation.progress)
-        notify.changed(f"operation:{self.operation.id}", "operations-progress", *topics_of(self.operation))
+        notify.changed(f"operation:{self.operation.id}", "operations-progress", *self.operation.topics())
 
     def signals(self) -> list[OperationSignal]:
         """Signals that came since the last time, each handed out once."""

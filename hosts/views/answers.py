@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from hosts.access import Denied
+from hosts.models import Operation
 from hosts.operations.kind import InvalidArguments, Refused
 
 
@@ -32,6 +33,15 @@ def done(request: HttpRequest, text: str, url: str, *, level: str = "success", r
         return HttpResponseRedirect(url)
     events: dict[str, Any] = {"toast": {"level": level, "text": text}, "dialog-close": True}
     return trigger(HttpResponse(status=204), **events, **({"refresh": True} if refresh else {}))
+
+
+def accepted(request: HttpRequest, operation: Operation, text: str) -> HttpResponse:
+    """The operation is queued: say so, with a link to it. What it changes is pushed."""
+    if not is_htmx(request):
+        messages.info(request, text)
+        return HttpResponseRedirect(operation.get_absolute_url())
+    toast = {"level": "info", "text": text, "url": operation.get_absolute_url()}
+    return trigger(HttpResponse(status=204), toast=toast, **{"dialog-close": True})
 
 
 def status_of(error: Exception) -> int:

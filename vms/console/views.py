@@ -13,10 +13,10 @@ from hosts import access
 from hosts.models import User
 from hosts.operations.kind import Refused
 from hosts.requests import client_address, user_of
+from hosts.views import answers
 from vms.console import fragments
 from vms.console.access import console_path, open_console
 from vms.models import VirtualMachine
-from vms.views import answers
 from vms.views.act import guest_or_404
 
 
@@ -25,7 +25,7 @@ def window(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """The console alone, as large as the window."""
     user, vm = user_of(request), guest_or_404(request, uuid)
     if not may_open(user, vm):
-        return answers.refused(request, access.Denied(_("You do not have the right to open consoles.")))
+        return answers.refused(request, access.Denied(_("You do not have the right to open consoles.")), nav="vms")
     return render(request, "vms/console.html", fragments.watchers(vm, user) | {"own_window": True, "nav": "vms"})
 
 

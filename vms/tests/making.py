@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import uuid
 from typing import Any
 
 from django.test import Client
@@ -10,6 +12,9 @@ from django.utils import timezone
 from hosts.models import Host, User
 from vms.inventory import search_text
 from vms.models import Sighting, Tag, VirtualMachine
+
+#: UUIDs of digits alone: a random one may hold the very letters that a test searches for
+NUMBERS = itertools.count(1)
 
 XML = """<domain type='kvm' id='3'>
   <name>{name}</name>
@@ -28,6 +33,7 @@ def make_host(name: str = "kvm1", state: str = "connected", **columns: Any) -> H
 
 def make_guest(host: Host | None, name: str = "web-1", tags: tuple[str, ...] = (), **columns: Any) -> VirtualMachine:
     facts: dict[str, Any] = {
+        "uuid": uuid.UUID(f"{next(NUMBERS):032d}"),
         "power_state": "running",
         "arch": "x86_64",
         "memory": 2**28,

@@ -15,10 +15,10 @@ from hosts.models import Operation
 from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused, registry
 from hosts.requests import actor_of, user_of
+from hosts.views import answers
 from vms.forms import FORMS, BandwidthForm, KindForm
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind
-from vms.views import answers
 from vms.views.actions import why_not
 from vms.views.looks import look_of
 
@@ -51,7 +51,7 @@ def act(request: HttpRequest, key: uuid.UUID, name: str) -> HttpResponse:
         return _ask(request, kind, vm, _posted(request))
     if request.method != "POST":
         if not access.may(user_of(request), kind.verb, vm):
-            return answers.refused(request, access.Denied(_("You do not have the right to do this.")))
+            return answers.refused(request, access.Denied(_("You do not have the right to do this.")), nav="vms")
         return _dialog(request, kind, vm, form_class(vms=[vm]))
     form = form_class(request.POST, vms=[vm])
     if not form.is_valid():
@@ -70,11 +70,11 @@ def _ask(
         operation = queue.enqueue(kind.name, vm, arguments, actor_of(request))
     except InvalidArguments as error:
         if form is None:
-            return answers.refused(request, error)
+            return answers.refused(request, error, nav="vms")
         form.blame(error.field, str(error))
         return _dialog(request, kind, vm, form, 422)
     except (access.Denied, Refused) as error:
-        return answers.refused(request, error)
+        return answers.refused(request, error, nav="vms")
     return answers.accepted(request, operation, asked_for(str(kind.label), vm.name))
 
 
@@ -139,7 +139,7 @@ def bandwidth(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
             raise InvalidArguments("bandwidth", _("The bandwidth is between 0 (no limit) and 1048576 MiB a second."))
         queue.signal(moving, "bandwidth", form.cleaned_data, actor_of(request))
     except (access.Denied, Refused) as error:
-        return answers.refused(request, error)
+        return answers.refused(request, error, nav="vms")
     text = _("New limit for %(name)s: %(limit)s MiB/s") % {"name": vm.name, **_limit(form)}
     return answers.done(request, text, vm.get_absolute_url())
 

@@ -16,10 +16,10 @@ from hosts import access
 from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused
 from hosts.requests import actor_of, user_of
+from hosts.views import answers
 from vms.forms import MANY_FORMS, KindForm
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind
-from vms.views import answers
 from vms.views.act import asked_for, kind_or_404
 from vms.views.looks import look_of
 
@@ -44,7 +44,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         access.require(user_of(request), kind.verb)
         vms = selected(request)
     except (access.Denied, Refused) as error:
-        return answers.refused(request, error)
+        return answers.refused(request, error, nav="vms")
     form_class = MANY_FORMS.get(kind.name)
     return _dialog(request, kind, vms, form_class(vms=vms) if form_class else None)
 
@@ -64,7 +64,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
             return _dialog(request, kind, vms, form, 422, _("Type %(word)s to confirm.") % {"word": word_for(vms)})
         return _ask(request, kind, vms, form)
     except (access.Denied, Refused) as error:
-        return answers.refused(request, error)
+        return answers.refused(request, error, nav="vms")
 
 
 def _ask(request: HttpRequest, kind: GuestKind, vms: list[VirtualMachine], form: KindForm | None) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -106,7 +107,9 @@ class Screen:
                 pass
 
     def close(self) -> None:
-        """End it."""
+        """End it. Closing alone would leave the port open for as long as a thread waits in accept()."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self.hang_up()
 
