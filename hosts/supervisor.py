@@ -125,7 +125,6 @@ class Watcher:
     def _watch(self, connection: Connection) -> bool:
         """Live on one connection until it ends; whether it ever became live."""
         live = False
-        connection.on_close = lambda reason: self._events.put(Event("closed"))
         figures_stop = threading.Event()
         try:
             subscribe(connection, self._events.put)
@@ -189,7 +188,7 @@ class Watcher:
         """Everything that waits, or after ``seconds`` nothing."""
         events: list[Event] = []
         try:
-            first = self._events.get(timeout=max(0.01, min(seconds, 1.0)))
+            first = self._events.get(timeout=max(0.01, min(seconds, 0.5)))
             while True:
                 if first is not None:
                     events.append(first)
@@ -202,9 +201,7 @@ class Watcher:
         if any(event.kind == "look" and not event.uuid for event in events):
             self._read_all(connection)
             return
-        if any(event.kind in ("pool", "network") for event in events):
-            self._read_resources(connection)
-        guests = dict.fromkeys(e.uuid for e in events if e.uuid and e.kind not in ("pool", "network"))
+        guests = dict.fromkeys(event.uuid for event in events if event.uuid)
         if len(guests) > 200:
             self._read_guests(connection)
             return

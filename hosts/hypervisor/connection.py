@@ -63,10 +63,8 @@ class Connection:
         self._raw = raw
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="libvirt-call")
         self._closed = threading.Event()
-        self._has_callback = False
         self._at_close: list[Callable[[], Any]] = []
         self._broken: errors.HypervisorError | None = None
-        self.on_close: Callable[[str], None] = lambda reason: None
 
     @classmethod
     def open(
@@ -89,21 +87,17 @@ class Connection:
         return connection
 
     def _guard(self, keepalive: tuple[int, int]) -> None:
+        """Have libvirt notice a silent host.
+
+        Its close callback is not used: it keeps the connection open, and taking it back races with its being called.
+        """
         try:
-            self._raw.registerCloseCallback(self._closed_by_libvirt, None)
-            self._has_callback = True
             self._raw.setKeepAlive(*keepalive)
         except libvirt.libvirtError as error:
-            # The test driver inside this process knows neither; there is no wire to watch.
+            # The test driver inside this process does not know it; there is no wire to watch.
             if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
                 self.close()
                 raise translate(error) from error
-
-    def _closed_by_libvirt(self, _raw: object, reason: int, _opaque: object) -> None:
-        self._has_callback = False
-        words = {0: "error", 1: "end of file", 2: "keepalive timed out", 3: "closed by us"}
-        self._break(errors.Unreachable("The connection to the host was lost.", detail=words.get(reason, str(reason))))
-        self.on_close(words.get(reason, str(reason)))
 
     def _break(self, error: errors.HypervisorError) -> None:
         self._broken = self._broken or error
@@ -112,7 +106,16 @@ class Connection:
     @property
     def is_alive(self) -> bool:
         """Whether it may be used; a connection never comes back, a new one is opened."""
+        if not self._closed.is_set() and not self._is_open():
+            self._break(errors.Unreachable("The connection to the host was lost."))
         return not self._closed.is_set()
+
+    def _is_open(self) -> bool:
+        """libvirt's own word, without asking the host."""
+        try:
+            return bool(self._raw.isAlive())
+        except libvirt.libvirtError:
+            return False
 
     def call(self, work: Callable[[libvirt.virConnect], T], *, seconds: float | None = None) -> T:
         """Run ``work(raw connection)`` with a deadline.
@@ -166,11 +169,6 @@ class Connection:
             except libvirt.libvirtError:
                 pass  # The host cannot be told any more; on our side it is undone all the same.
         self._at_close.clear()
-        if self._has_callback:
-            try:
-                self._raw.unregisterCloseCallback()
-            except libvirt.libvirtError:
-                pass  # libvirt closed it in this very moment.
         try:
             self._raw.close()
         except libvirt.libvirtError:
