@@ -41,7 +41,7 @@ def machine(request: HttpRequest, key: uuid.UUID, tab: str = "summary") -> HttpR
     try:
         context |= TABS[tab](request, vm, user)
     except InvalidFilter as error:
-        return render(request, "vms/refused.html", {"text": error.message, "nav": "vms"}, status=400)
+        return render(request, "operations/refused.html", {"text": error.message, "nav": "vms"}, status=400)
     context |= {"nav": "vms", "tab": tab, "tabs": _tabs(vm, tab)}
     return render(request, f"vms/tab_{tab}.html", context)
 
