@@ -41,6 +41,8 @@ BACKOFF_CAP = 30.0
 ADDRESS_SECONDS = 30.0
 PICTURE_SECONDS = 5.0
 FIGURES_TO_ROWS_SECONDS = 10.0
+#: events of objects that are read together
+OF_RESOURCES = ("pool", "network")
 
 
 class Watcher:
@@ -201,7 +203,9 @@ class Watcher:
         if any(event.kind == "look" and not event.uuid for event in events):
             self._read_all(connection)
             return
-        guests = dict.fromkeys(event.uuid for event in events if event.uuid)
+        if any(event.kind in OF_RESOURCES for event in events):
+            self._read_resources(connection)
+        guests = dict.fromkeys(event.uuid for event in events if event.uuid and event.kind not in OF_RESOURCES)
         if len(guests) > 200:
             self._read_guests(connection)
             return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import libvirt
@@ -63,6 +64,9 @@ class Connection:
         self._raw = raw
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="libvirt-call")
         self._closed = threading.Event()
+        self._uses = 0
+        self._gone = False
+        self._idle = threading.Condition()
         self._at_close: list[Callable[[], Any]] = []
         self._broken: errors.HypervisorError | None = None
 
@@ -113,9 +117,27 @@ class Connection:
     def _is_open(self) -> bool:
         """libvirt's own word, without asking the host."""
         try:
-            return bool(self._raw.isAlive())
-        except libvirt.libvirtError:
+            with self.in_use() as raw:
+                return bool(raw.isAlive())
+        except (libvirt.libvirtError, errors.Unreachable):
             return False
+
+    @contextmanager
+    def in_use(self) -> Iterator[libvirt.virConnect]:
+        """The raw connection, kept from being freed meanwhile. Raises Unreachable when it was closed.
+
+        libvirt's calls hold no reference to their connection: one that is closed under a running call is read after it was freed.
+        """
+        with self._idle:
+            if self._gone:
+                raise errors.Unreachable("The connection was closed.")
+            self._uses += 1
+        try:
+            yield self._raw
+        finally:
+            with self._idle:
+                self._uses -= 1
+                self._idle.notify_all()
 
     def call(self, work: Callable[[libvirt.virConnect], T], *, seconds: float | None = None) -> T:
         """Run ``work(raw connection)`` with a deadline.
@@ -129,6 +151,8 @@ class Connection:
             silent = errors.Silent(f"The host did not answer within {seconds or self.call_seconds:g} s.")
             self._break(silent)
             raise silent from None
+        except CancelledError:
+            raise errors.Unreachable("The connection was closed.") from None
         except libvirt.libvirtError as error:
             raise self._translated(error) from error
 
@@ -136,12 +160,21 @@ class Connection:
         """Start ``work`` without waiting; for calls that last as long as what they do (a migration)."""
         if self._broken is not None:
             raise type(self._broken)(str(self._broken), detail=self._broken.detail)
-        return self._workers.submit(work, self._raw)
+        try:
+            return self._workers.submit(self._work, work)
+        except RuntimeError:  # It was closed in this very moment.
+            raise errors.Unreachable("The connection was closed.") from None
+
+    def _work(self, work: Callable[[libvirt.virConnect], T]) -> T:
+        with self.in_use() as raw:
+            return work(raw)
 
     def outcome(self, future: Future[T]) -> T:
         """The result of a finished ``submit``, errors in our words."""
         try:
             return future.result()
+        except CancelledError:
+            raise errors.Unreachable("The connection was closed.") from None
         except libvirt.libvirtError as error:
             raise self._translated(error) from error
 
@@ -156,13 +189,19 @@ class Connection:
         self._at_close.append(undo)
 
     def close(self) -> None:
-        """Close without waiting: a hung daemon must not hang the one who gives up on it."""
+        """Close without waiting: a hung daemon must not hang the one who gives up on it.
+
+        It is freed when the last call on it has ended; keepalive ends those that hang.
+        """
         self._closed.set()
         self._broken = self._broken or errors.Unreachable("The connection was closed.")
         threading.Thread(target=self._close_quietly, name="libvirt-close", daemon=True).start()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _close_quietly(self) -> None:
+        with self._idle:
+            self._gone = True
+            self._idle.wait_for(lambda: self._uses == 0)
         for undo in self._at_close:
             try:
                 undo()

@@ -1,8 +1,4 @@
-"""Every libvirt domain event, turned into 'look again at that object'.
-
-Pools and networks are read on a timer: taking back their event callbacks ended the whole process now and then
-(libvirt-python 12.8.0 with libvirt 9.0.0), and callbacks that are not taken back keep the connection open for ever.
-"""
+"""Every libvirt event, turned into 'look again at that object'."""
 
 from __future__ import annotations
 
@@ -40,6 +36,11 @@ def _subscribe(connection: Connection, raw: libvirt.virConnect, handler: Handler
         if name not in _SKIPPED:
             of_domain = _domain_handler(name, handler)
             _register(connection, raw.domainEventRegisterAny, raw.domainEventDeregisterAny, number, of_domain)
+    of_pool, of_network = _object_handler("pool", handler), _object_handler("network", handler)
+    for number in _numbers("VIR_STORAGE_POOL_EVENT_ID_"):
+        _register(connection, raw.storagePoolEventRegisterAny, raw.storagePoolEventDeregisterAny, number, of_pool)
+    for number in _numbers("VIR_NETWORK_EVENT_ID_"):
+        _register(connection, raw.networkEventRegisterAny, raw.networkEventDeregisterAny, number, of_network)
 
 
 def _register(
@@ -67,6 +68,11 @@ _NOT_KNOWN_THERE = (
 )
 
 
+def _numbers(prefix: str) -> list[int]:
+    """The event numbers that the installed library has under that prefix."""
+    return [getattr(libvirt, name) for name in dir(libvirt) if name.startswith(prefix) and not name.endswith("_LAST")]
+
+
 def _domain_handler(name: str, handler: Handler) -> Callable[..., None]:
     def on_event(_raw: Any, domain: libvirt.virDomain, *rest: Any) -> None:
         if name == "lifecycle":
@@ -74,5 +80,12 @@ def _domain_handler(name: str, handler: Handler) -> Callable[..., None]:
             handler(Event(kind, domain.UUIDString(), domain.name(), (rest[1],)))
             return
         handler(Event(name, domain.UUIDString(), domain.name(), tuple(rest[:-1])))
+
+    return on_event
+
+
+def _object_handler(kind: str, handler: Handler) -> Callable[..., None]:
+    def on_event(_raw: Any, thing: Any, *_rest: Any) -> None:
+        handler(Event(kind, thing.UUIDString(), thing.name()))
 
     return on_event

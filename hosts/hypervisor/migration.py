@@ -66,7 +66,8 @@ def start_managed(source: Connection, target: Connection, uuid: str, plan: Plan)
     def work(raw: libvirt.virConnect) -> object:
         domain = raw.lookupByUUIDString(uuid)
         flags = plan.flags(peer_to_peer=False, persistent=bool(domain.isPersistent()))
-        return domain.migrate3(target._raw, plan.parameters(), flags)
+        with target.in_use() as raw_target:
+            return domain.migrate3(raw_target, plan.parameters(), flags)
 
     return source.submit(work)
 

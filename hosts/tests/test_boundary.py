@@ -1,6 +1,7 @@
 """The libvirt boundary against libvirt's own test driver."""
 
 import queue
+import threading
 import uuid
 
 import pytest
@@ -121,8 +122,6 @@ def test_opening_a_frozen_host_gives_up_and_does_not_pile_up_threads(make_test_h
     for _ in range(3):
         with pytest.raises(errors.Silent):
             Connection.open(Target(frozen.uri), seconds=0.5)
-    import threading
-
     assert sum(thread.name == "libvirt-open" for thread in threading.enumerate()) <= 1
     frozen.thaw()
 
@@ -153,3 +152,54 @@ def test_a_closed_connection_leaves_nothing_open_even_after_subscribing(make_tes
             guest.read_guests(connection)
             assert established(own.port) == before + 1
         eventually(lambda: established(own.port) == before, what="the connection to be closed")
+
+
+def test_a_connection_closed_under_a_running_call_is_freed_only_after_it(make_test_host, eventually):
+    own = make_test_host()
+    before = established(own.port)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def long_call(raw):
+        begun.set()
+        go_on.wait(20)
+        return raw.getHostname()
+
+    connection = Connection.open(Target(own.uri))
+    subscribe(connection, lambda event: None)
+    call = connection.submit(long_call)
+    assert begun.wait(20)
+    connection.close()
+    with pytest.raises(errors.Unreachable):
+        connection.call(lambda raw: raw.getHostname())
+    assert not connection.is_alive
+    go_on.set()
+    assert call.result(20)
+    eventually(lambda: established(own.port) == before, what="the connection to be closed")
+
+
+def test_a_call_that_waited_when_the_connection_was_closed_says_so(make_test_host):
+    own = make_test_host()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def long_call(raw):
+        begun.set()
+        go_on.wait(20)
+
+    connection = Connection.open(Target(own.uri), workers=1)
+    connection.submit(long_call)
+    assert begun.wait(20)
+    waiting = connection.submit(lambda raw: raw.getHostname())
+    connection.close()
+    with pytest.raises(errors.Unreachable, match="closed"):
+        connection.outcome(waiting)
+    go_on.set()
+
+
+def test_a_pool_or_network_that_changes_is_told_by_an_event(connection):
+    told: queue.SimpleQueue = queue.SimpleQueue()
+    subscribe(connection, told.put)
+    connection.call(lambda raw: raw.storagePoolLookupByName("default-pool").refresh(0))
+    assert told.get(timeout=5).kind == "pool"
+    network = "<network><name>told</name><ip address='192.168.77.1' netmask='255.255.255.0'/></network>"
+    connection.call(lambda raw: raw.networkDefineXML(network).undefine())
+    assert told.get(timeout=5).kind == "network"
