@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_noop
 
 
 class SecretUnreadable(Exception):
@@ -32,7 +33,7 @@ def decrypt(token: str) -> str:
     try:
         return cipher().decrypt(token.encode()).decode()
     except InvalidToken as error:
-        raise SecretUnreadable("No configured encryption key opens this secret.") from error
+        raise SecretUnreadable(gettext_noop("No configured encryption key opens this secret.")) from error
 
 
 class Sealed:

@@ -27,6 +27,7 @@ from hosts.hypervisor.events import subscribe
 from hosts.hypervisor.guest import Guest, read_guests
 from hosts.hypervisor.network import read_networks
 from hosts.hypervisor.records import Address, Event, GuestCounters, HostCounters, NetworkRecord
+from hosts.hypervisor.sentences import say
 from hosts.hypervisor.stats import read_guest_counters
 from hosts.hypervisor.storage import read_pools
 from hosts.models import Host, Lease
@@ -148,7 +149,7 @@ class Watcher:
             log.warning("the database did not take it; reading the host again", error=str(error))
         except Exception:
             log.exception("watching the host failed")
-            self._record_failure(errors.Failed("kvmdash failed while reading this host; its log says more."))
+            self._record_failure(errors.Failed(say("kvmdash failed while reading this host; its log says more.")))
         finally:
             figures_stop.set()
             connection.close()
@@ -158,7 +159,9 @@ class Watcher:
         facts = hypervisor_host.read_facts(connection)
         twin = inventory.twin_of(self.host_id, facts.machine_uuid)
         if twin is not None:
-            raise errors.Failed(f"This is the same machine as {twin.name}; one of the two must be removed.")
+            raise errors.Failed(
+                say("This is the same machine as %(host)s; one of the two must be removed.", host=twin.name)
+            )
         inventory.facts_seen(self.host_id, facts)
         self._read_guests(connection)
         self._read_resources(connection)
@@ -178,7 +181,7 @@ class Watcher:
         while not self._stop.is_set():
             events = self._take_events(due - time.monotonic())
             if not connection.is_alive:
-                raise errors.Unreachable("The connection to the host was lost.")
+                raise errors.Unreachable(say("The connection to the host was lost."))
             with database_work():
                 if time.monotonic() >= due:
                     self._read_all(connection)

@@ -14,6 +14,7 @@ import libvirt
 
 from hosts.hypervisor import errors
 from hosts.hypervisor.records import Target
+from hosts.hypervisor.sentences import say
 from hosts.hypervisor.translate import translate
 from hosts.hypervisor.uri import parse
 
@@ -46,13 +47,19 @@ def probe_port(host: str, port: int, seconds: float) -> None:
     try:
         socket.create_connection((host, port), timeout=seconds).close()
     except socket.gaierror as error:
-        raise errors.Unreachable(f"The name {host} cannot be resolved.", detail=str(error)) from error
+        raise errors.Unreachable(say("The name %(host)s cannot be resolved.", host=host), detail=str(error)) from error
     except ConnectionRefusedError as error:
-        raise errors.Refused(f"{host} refuses connections on port {port}: is libvirtd (or sshd) running?") from error
+        raise errors.Refused(
+            say("%(host)s refuses connections on port %(port)s: is libvirtd (or sshd) running?", host=host, port=port)
+        ) from error
     except TimeoutError as error:
-        raise errors.Unreachable(f"{host} does not answer on port {port}.", detail="timed out") from error
+        raise errors.Unreachable(
+            say("%(host)s does not answer on port %(port)s.", host=host, port=port), detail="timed out"
+        ) from error
     except OSError as error:
-        raise errors.Unreachable(f"{host} cannot be reached on port {port}.", detail=str(error)) from error
+        raise errors.Unreachable(
+            say("%(host)s cannot be reached on port %(port)s.", host=host, port=port), detail=str(error)
+        ) from error
 
 
 class Connection:
@@ -111,7 +118,7 @@ class Connection:
     def is_alive(self) -> bool:
         """Whether it may be used; a connection never comes back, a new one is opened."""
         if not self._closed.is_set() and not self._is_open():
-            self._break(errors.Unreachable("The connection to the host was lost."))
+            self._break(errors.Unreachable(say("The connection to the host was lost.")))
         return not self._closed.is_set()
 
     def _is_open(self) -> bool:
@@ -130,7 +137,7 @@ class Connection:
         """
         with self._idle:
             if self._gone:
-                raise errors.Unreachable("The connection was closed.")
+                raise errors.Unreachable(say("The connection was closed."))
             self._uses += 1
         try:
             yield self._raw
@@ -148,11 +155,13 @@ class Connection:
         try:
             return future.result(seconds or self.call_seconds)
         except FutureTimeout:
-            silent = errors.Silent(f"The host did not answer within {seconds or self.call_seconds:g} s.")
+            silent = errors.Silent(
+                say("The host did not answer within %(seconds)s s.", seconds=f"{seconds or self.call_seconds:g}")
+            )
             self._break(silent)
             raise silent from None
         except CancelledError:
-            raise errors.Unreachable("The connection was closed.") from None
+            raise errors.Unreachable(say("The connection was closed.")) from None
         except libvirt.libvirtError as error:
             raise self._translated(error) from error
 
@@ -163,7 +172,7 @@ class Connection:
         try:
             return self._workers.submit(self._work, work)
         except RuntimeError:  # It was closed in this very moment.
-            raise errors.Unreachable("The connection was closed.") from None
+            raise errors.Unreachable(say("The connection was closed.")) from None
 
     def _work(self, work: Callable[[libvirt.virConnect], T]) -> T:
         with self.in_use() as raw:
@@ -174,7 +183,7 @@ class Connection:
         try:
             return future.result()
         except CancelledError:
-            raise errors.Unreachable("The connection was closed.") from None
+            raise errors.Unreachable(say("The connection was closed.")) from None
         except libvirt.libvirtError as error:
             raise self._translated(error) from error
 
@@ -194,7 +203,7 @@ class Connection:
         It is freed when the last call on it has ended; keepalive ends those that hang.
         """
         self._closed.set()
-        self._broken = self._broken or errors.Unreachable("The connection was closed.")
+        self._broken = self._broken or errors.Unreachable(say("The connection was closed."))
         threading.Thread(target=self._close_quietly, name="libvirt-close", daemon=True).start()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
@@ -229,7 +238,7 @@ def _open_within(target: Target, seconds: float) -> libvirt.virConnect:
     with _hanging_lock:
         hanging = _hanging.get(target.uri)
     if hanging is not None and not hanging.done():
-        raise errors.Silent("The host took the connection and has not answered since.")
+        raise errors.Silent(say("The host took the connection and has not answered since."))
     future: Future[Any] = Future()
     threading.Thread(target=_open_into, args=(future, target), name="libvirt-open", daemon=True).start()
     try:
@@ -238,7 +247,9 @@ def _open_within(target: Target, seconds: float) -> libvirt.virConnect:
         with _hanging_lock:
             _hanging[target.uri] = future
         future.add_done_callback(_close_late)
-        raise errors.Silent(f"The host took the connection and did not answer within {seconds:g} s.") from None
+        raise errors.Silent(
+            say("The host took the connection and did not answer within %(seconds)s s.", seconds=f"{seconds:g}")
+        ) from None
     except libvirt.libvirtError as error:
         raise translate(error) from error
 

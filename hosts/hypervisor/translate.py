@@ -5,6 +5,7 @@ from __future__ import annotations
 import libvirt
 
 from hosts.hypervisor import errors
+from hosts.hypervisor.sentences import say
 
 
 def _codes(*names: str) -> frozenset[int]:
@@ -41,19 +42,19 @@ def translate(error: libvirt.libvirtError) -> errors.HypervisorError:
 def _meaning(code: int, domain: int, text: str) -> tuple[type[errors.HypervisorError], str]:
     lower = text.lower()
     if "host key verification failed" in lower:
-        return errors.HostKeyUntrusted, "The ssh host key is not the one this host is pinned to."
+        return errors.HostKeyUntrusted, say("The ssh host key is not the one this host is pinned to.")
     if "permission denied" in lower and domain in FROM_WIRE:
-        return errors.AuthenticationFailed, "ssh did not accept the key."
+        return errors.AuthenticationFailed, say("ssh did not accept the key.")
     if "certificate" in lower and (domain in FROM_WIRE or code in WIRE):
-        return errors.CertificateUntrusted, "The TLS certificate was not accepted."
+        return errors.CertificateUntrusted, say("The TLS certificate was not accepted.")
     if code in AUTHENTICATION:
-        return errors.AuthenticationFailed, "The host wants a user name and a password, or does not accept these."
+        return errors.AuthenticationFailed, say("The host wants a user name and a password, or does not accept these.")
     if code in NOT_FOUND:
-        return errors.NotFound, f"It is not there: {text}"
+        return errors.NotFound, say("It is not there: %(what)s", what=text)
     if code in LOST or (code in WIRE and domain in FROM_WIRE):
-        return errors.Unreachable, "The connection to the host was lost or could not be made."
+        return errors.Unreachable, say("The connection to the host was lost or could not be made.")
     if code in CONFLICT:
-        return errors.Conflict, f"Not possible in its present state: {text}"
+        return errors.Conflict, say("Not possible in its present state: %(what)s", what=text)
     if code in UNSUPPORTED:
-        return errors.Unsupported, f"This host cannot do that: {text}"
+        return errors.Unsupported, say("This host cannot do that: %(what)s", what=text)
     return errors.Failed, text[:1].upper() + text[1:]

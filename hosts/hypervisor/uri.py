@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from hosts.hypervisor.errors import InvalidUri
+from hosts.hypervisor.sentences import say
 
 DRIVERS = ("qemu", "test")
 TRANSPORTS = ("", "unix", "ssh", "tls", "tcp")
@@ -59,13 +60,13 @@ class LibvirtUri:
 def parse(text: str, *, allow_test: bool = False) -> LibvirtUri:
     """Take ``text`` apart. Raises InvalidUri, saying which part is wrong and what would do."""
     if len(text) > 500 or any(ord(character) < 33 or ord(character) == 127 for character in text):
-        raise InvalidUri("A URI has no spaces or control characters and at most 500 characters.")
+        raise InvalidUri(say("A URI has no spaces or control characters and at most 500 characters."))
     try:
         split = urlsplit(text)
         port = split.port
         host = split.hostname or ""
     except ValueError as error:
-        raise InvalidUri(f"Not a URI: {error}.") from error
+        raise InvalidUri(say("Not a URI: %(error)s.", error=error)) from error
     driver, _, transport = split.scheme.partition("+")
     uri = LibvirtUri(
         driver, transport, split.username or "", host, port, split.path,
@@ -84,23 +85,34 @@ def _with_default_transport(uri: LibvirtUri) -> LibvirtUri:
 def _check(uri: LibvirtUri, password: str | None, fragment: str, allow_test: bool) -> None:
     drivers = DRIVERS if allow_test else DRIVERS[:1]
     if uri.driver not in drivers:
-        raise InvalidUri(f"The URI begins with one of {', '.join(drivers)}, such as qemu+ssh://root@host/system.")
+        raise InvalidUri(
+            say(
+                "The URI begins with one of %(drivers)s, such as qemu+ssh://root@host/system.",
+                drivers=", ".join(drivers),
+            )
+        )
     if uri.transport not in TRANSPORTS:
-        raise InvalidUri("The transport is one of ssh, tls, tcp or unix.")
+        raise InvalidUri(say("The transport is one of ssh, tls, tcp or unix."))
     if password is not None:
-        raise InvalidUri("A password does not belong in the URI; give it in its own field.")
+        raise InvalidUri(say("A password does not belong in the URI; give it in its own field."))
     if fragment:
-        raise InvalidUri("A libvirt URI has no '#' part.")
+        raise InvalidUri(say("A libvirt URI has no '#' part."))
     if uri.transport in PORTS and not uri.host:
-        raise InvalidUri(f"The transport {uri.transport} needs a host name.")
+        raise InvalidUri(say("The transport %(transport)s needs a host name.", transport=uri.transport))
     if uri.host and not _HOST.match(uri.host):
-        raise InvalidUri("The host is a name or an address.")
+        raise InvalidUri(say("The host is a name or an address."))
     if uri.host and uri.transport == "unix":
-        raise InvalidUri("The transport unix takes no host name.")
+        raise InvalidUri(say("The transport unix takes no host name."))
     if uri.username and not _USER.match(uri.username):
-        raise InvalidUri("The user name has letters, digits, dots, dashes and underscores.")
+        raise InvalidUri(say("The user name has letters, digits, dots, dashes and underscores."))
     if uri.driver == "qemu" and uri.path not in ("/system", "/session"):
-        raise InvalidUri("The path is /system (or /session for a user's own daemon).")
+        raise InvalidUri(say("The path is /system (or /session for a user's own daemon)."))
     for name in uri.parameters:
         if name not in PARAMETERS:
-            raise InvalidUri(f"The parameter {name!r} is not allowed; {', '.join(PARAMETERS)} are.")
+            raise InvalidUri(
+                say(
+                    "The parameter %(name)s is not allowed; %(known)s are.",
+                    name=repr(name),
+                    known=", ".join(PARAMETERS),
+                )
+            )
