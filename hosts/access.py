@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, QuerySet
+from django.utils.translation import gettext as _
 
 from hosts.models import User
 
@@ -57,7 +58,7 @@ def may(user: AnyUser, verb: str, subject: object = None) -> bool:
 def require(user: AnyUser, verb: str, subject: object = None) -> None:
     """Raise Denied unless :func:`may`."""
     if not may(user, verb, subject):
-        raise Denied("You do not have the right to do this.")
+        raise Denied(_("You do not have the right to do this."))
 
 
 def visible_to(user: AnyUser, rows: QuerySet[M]) -> QuerySet[M]:

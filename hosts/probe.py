@@ -22,6 +22,7 @@ from threading import Thread
 from typing import Any
 
 from hosts.hypervisor import errors
+from hosts.hypervisor.sentences import say
 
 SECONDS = 5.0
 #: what a server may have one key each of
@@ -54,9 +55,11 @@ def resolve(host: str, seconds: float = SECONDS) -> list[str]:
     try:
         found = future.result(seconds)
     except FutureTimeout:
-        raise errors.Unreachable(f"No answer on what address {host} has: is the name server away?") from None
+        raise errors.Unreachable(
+            say("No answer on what address %(host)s has: is the name server away?", host=host)
+        ) from None
     except (OSError, UnicodeError) as error:
-        raise errors.Unreachable(f"The name {host} cannot be resolved.", detail=str(error)) from error
+        raise errors.Unreachable(say("The name %(host)s cannot be resolved.", host=host), detail=str(error)) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
@@ -74,15 +77,22 @@ def open_port(host: str, port: int, seconds: float = SECONDS) -> socket.socket:
         return socket.create_connection((host, port), timeout=seconds)
     except ConnectionRefusedError as error:
         raise errors.Refused(
-            f"{host} refuses connections on port {port}: nothing listens there.", detail=str(error)
+            say("%(host)s refuses connections on port %(port)s: nothing listens there.", host=host, port=port),
+            detail=str(error),
         ) from error
     except TimeoutError as error:
         raise errors.Unreachable(
-            f"{host} does not answer on port {port}: is it switched on, or is a firewall in between?",
+            say(
+                "%(host)s does not answer on port %(port)s: is it switched on, or is a firewall in between?",
+                host=host,
+                port=port,
+            ),
             detail="timed out",
         ) from error
     except OSError as error:
-        raise errors.Unreachable(f"{host} cannot be reached on port {port}.", detail=str(error)) from error
+        raise errors.Unreachable(
+            say("%(host)s cannot be reached on port %(port)s.", host=host, port=port), detail=str(error)
+        ) from error
 
 
 def tls_handshake(
@@ -103,22 +113,30 @@ def _shaken(context: ssl.SSLContext, plain: socket.socket, host: str, port: int)
         return context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         raise errors.CertificateUntrusted(
-            f"The host's certificate is not trusted: {error.verify_message}", detail=str(error)
+            say("The host's certificate is not trusted: %(what)s", what=error.verify_message), detail=str(error)
         ) from error
     except TimeoutError as error:
         raise errors.Silent(
-            f"{host} took the connection on port {port} and does not speak TLS: it said nothing.", detail=str(error)
+            say(
+                "%(host)s took the connection on port %(port)s and does not speak TLS: it said nothing.",
+                host=host,
+                port=port,
+            ),
+            detail=str(error),
         ) from error
     except OSError as error:
         reason = (getattr(error, "reason", None) or "").upper()
         if "ALERT" in reason and any(word in reason for word in _ABOUT_US):
             raise errors.AuthenticationFailed(_REFUSED_CERTIFICATE, detail=str(error)) from error
-        raise errors.Failed(f"What listens at {host} on port {port} does not speak TLS.", detail=str(error)) from error
+        raise errors.Failed(
+            say("What listens at %(host)s on port %(port)s does not speak TLS.", host=host, port=port),
+            detail=str(error),
+        ) from error
 
 
 _ABOUT_US = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
-_REFUSED_CERTIFICATE = "The host does not take our client certificate: it wants one signed by its own CA."
-_WANTS_CERTIFICATE = "The host wants a client certificate and none is stored: it takes one signed by its own CA."
+_REFUSED_CERTIFICATE = say("The host does not take our client certificate: it wants one signed by its own CA.")
+_WANTS_CERTIFICATE = say("The host wants a client certificate and none is stored: it takes one signed by its own CA.")
 
 
 def _welcomed(wrapped: ssl.SSLSocket, with_certificate: bool) -> str:
@@ -126,7 +144,7 @@ def _welcomed(wrapped: ssl.SSLSocket, with_certificate: bool) -> str:
     try:
         first = wrapped.recv(1)
     except TimeoutError as error:
-        raise errors.Silent("TLS stands, and the host says nothing: is it libvirtd that listens there?") from error
+        raise errors.Silent(say("TLS stands, and the host says nothing: is it libvirtd that listens there?")) from error
     except OSError as error:
         raise _turned_down(with_certificate, str(error)) from error
     if first != WELCOME:
@@ -149,7 +167,9 @@ def _context(ca: str, certificate: str, key: str) -> Iterator[ssl.SSLContext]:
                 context.load_cert_chain(_file(folder, "cert.pem", certificate), _file(folder, "key.pem", key))
     except (ssl.SSLError, ValueError) as error:
         raise errors.AuthenticationFailed(
-            "The stored certificates cannot be used: they are damaged, or key and certificate do not belong together.",
+            say(
+                "The stored certificates cannot be used: they are damaged, or key and certificate do not belong together."
+            ),
             detail=str(error),
         ) from error
     yield context
@@ -169,11 +189,11 @@ def host_key_of(line: str) -> HostKey:
 
     words = line.split()
     if len(words) < 2:
-        raise ValueError("A host key is written as 'type base64'.")
+        raise ValueError(say("A host key is written as 'type base64'."))
     try:
         key = asyncssh.import_public_key(" ".join(words[:2]))
     except (asyncssh.KeyImportError, ValueError) as error:
-        raise ValueError(f"Not an ssh public key: {error}") from error
+        raise ValueError(say("Not an ssh public key: %(what)s", what=error)) from error
     return _shown(key)
 
 
@@ -205,8 +225,13 @@ async def _fetch_all(host: str, port: int, seconds: float) -> list[HostKey]:
     if keys:
         return keys
     if all(isinstance(one, TimeoutError) for one in found):
-        raise errors.Silent(f"{host} took the connection on port {port} and said nothing: no ssh server?")
-    raise errors.Failed(f"What listens at {host} on port {port} is no ssh server.", detail="; ".join(map(repr, found)))
+        raise errors.Silent(
+            say("%(host)s took the connection on port %(port)s and said nothing: no ssh server?", host=host, port=port)
+        )
+    raise errors.Failed(
+        say("What listens at %(host)s on port %(port)s is no ssh server.", host=host, port=port),
+        detail="; ".join(map(repr, found)),
+    )
 
 
 async def _fetch(host: str, port: int, family: tuple[str, ...], seconds: float) -> HostKey | None:
@@ -222,16 +247,22 @@ def compare_host_keys(pinned: str, shown: list[HostKey]) -> str:
     known = {" ".join(line.split()[:2]) for line in pinned.splitlines() if line.strip()}
     for key in shown:
         if key.line in known:
-            return f"The host key is the pinned one: {key.fingerprint} ({key.type})."
+            return say("The host key is the pinned one: %(key)s.", key=f"{key.fingerprint} ({key.type})")
     now = ", ".join(f"{key.fingerprint} ({key.type})" for key in shown)
     if not known:
         raise errors.HostKeyUntrusted(
-            f"No host key is pinned. The host shows {now}. Fetch it in the settings and confirm it."
+            say("No host key is pinned. The host shows %(now)s. Fetch it in the settings and confirm it.", now=now)
         )
-    before = ", ".join(f"{key.fingerprint} ({key.type})" for key in pinned_keys(pinned)) or "nothing that can be read"
+    before = ", ".join(f"{key.fingerprint} ({key.type})" for key in pinned_keys(pinned)) or say(
+        "nothing that can be read"
+    )
     raise errors.HostKeyUntrusted(
-        f"The host key is not the pinned one. It shows {now}; pinned is {before}. "
-        "Somebody may be in between, or the host was installed anew."
+        say(
+            "The host key is not the pinned one. It shows %(now)s; pinned is %(before)s. "
+            "Somebody may be in between, or the host was installed anew.",
+            now=now,
+            before=before,
+        )
     )
 
 
@@ -256,16 +287,25 @@ async def _login(host: str, port: int, username: str, key: str, host_keys: str, 
                 preferred_auth="publickey",
                 **own,
             ):
-                return f"ssh takes our key for {username}."
+                return say("ssh takes our key for %(user)s.", user=username)
     except asyncssh.PermissionDenied as error:
-        what = "our key" if key else "the keys of this machine's user (none is stored for the host)"
-        raise errors.AuthenticationFailed(f"ssh does not take {what} for {username}.", detail=str(error)) from error
+        message = (
+            say("ssh does not take our key for %(user)s.", user=username)
+            if key
+            else say(
+                "ssh does not take the keys of this machine's user for %(user)s (none is stored for the host).",
+                user=username,
+            )
+        )
+        raise errors.AuthenticationFailed(message, detail=str(error)) from error
     except asyncssh.HostKeyNotVerifiable as error:
-        raise errors.HostKeyUntrusted("The host key is not the pinned one.", detail=str(error)) from error
+        raise errors.HostKeyUntrusted(say("The host key is not the pinned one."), detail=str(error)) from error
     except TimeoutError as error:
-        raise errors.Silent(f"The ssh server did not answer within {seconds:g} s.", detail="timed out") from error
+        raise errors.Silent(
+            say("The ssh server did not answer within %(seconds)s s.", seconds=f"{seconds:g}"), detail="timed out"
+        ) from error
     except (OSError, asyncssh.Error) as error:
-        raise errors.Failed("ssh could not log in.", detail=str(error)) from error
+        raise errors.Failed(say("ssh could not log in."), detail=str(error)) from error
 
 
 def _private_key(text: str) -> Any:
@@ -274,5 +314,5 @@ def _private_key(text: str) -> Any:
     try:
         return asyncssh.import_private_key(text)
     except (asyncssh.KeyImportError, ValueError) as error:
-        message = "The stored ssh key cannot be used: it is damaged, or a passphrase protects it."
+        message = say("The stored ssh key cannot be used: it is damaged, or a passphrase protects it.")
         raise errors.AuthenticationFailed(message, detail=str(error)) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from django.conf import settings
 from django.utils import translation
@@ -95,7 +95,7 @@ def _words(value: str, catalogue: Catalogue) -> str:
     return "".join(catalogue.whole.get(part, part) for part in _BETWEEN_WORDS.split(value))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _catalogue(language: str) -> Catalogue:
     # As Django's JavaScriptCatalog does: there is no other way to all of a language's messages.
     messages = DjangoTranslation(language, domain="django", localedirs=settings.LOCALE_PATHS)._catalog or {}

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from hosts import notify
+from hosts.hypervisor.sentences import say
 from hosts.models import Host, User
 from hosts.operations.kind import Kind, Refused, Subject
 from hosts.operations.task import Task
@@ -40,7 +41,7 @@ class HostRefresh(HostKind):
         from hosts.hypervisor.host import read_facts
 
         facts = read_facts(task.connection)
-        task.log(f"{facts.hostname} answers: libvirt {facts.libvirt_version}.")
+        task.log(say("%(host)s answers: libvirt %(version)s.", host=facts.hostname, version=facts.libvirt_version))
         notify.look_again(task.host.pk)
         return {"hostname": facts.hostname}
 

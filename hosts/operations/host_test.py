@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from hosts import audit, notify, probe
 from hosts.audit import Actor
 from hosts.hypervisor import errors
+from hosts.hypervisor.sentences import say
 from hosts.hypervisor.uri import LibvirtUri, parse
 from hosts.models import Host
 from hosts.operations.host_refresh import HostKind
@@ -26,14 +28,14 @@ class HostTest(HostKind):
     """Name, port, transport, authentication, version, rights. Changes nothing on the host."""
 
     name = "host-test"
-    label = _("Test connection")
+    label = gettext_lazy("Test connection")
     verb = "host.test"
     exclusive = False
 
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in arguments.items():
             if name != "enable" or not isinstance(value, bool):
-                raise InvalidArguments(name, "host-test takes only 'enable', true or false.")
+                raise InvalidArguments(name, _("host-test takes only 'enable', true or false."))
         return dict(arguments)
 
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
@@ -83,7 +85,7 @@ class _Test:
         port = uri.effective_port
         if not uri.is_remote or port is None:
             for name in ("name", "port", "transport"):
-                self._say(name, ok=True, text="Not needed: libvirtd is on this machine.")
+                self._say(name, ok=True, text=say("Not needed: libvirtd is on this machine."))
             return
         self._try("name", lambda: ", ".join(probe.resolve(uri.host)))
         self._try("port", lambda: self._port(uri.host, port))
@@ -93,7 +95,7 @@ class _Test:
 
     def _port(self, host: str, port: int) -> str:
         probe.open_port(host, port).close()
-        return f"Port {port} is open."
+        return say("Port %(port)s is open.", port=port)
 
     def _transport(self, uri: LibvirtUri, port: int) -> str:
         host = self.host
@@ -101,10 +103,10 @@ class _Test:
             return probe.compare_host_keys(host.ssh_host_key, probe.fetch_host_keys(uri.host, port))
         if uri.transport == "tls":
             if "pkipath" in uri.parameters and not host.tls_ca:
-                return "The certificates named in the URI are libvirt's own affair."
+                return say("The certificates named in the URI are libvirt's own affair.")
             key = host.tls_key.open()
             return probe.tls_handshake(uri.host, port, ca=host.tls_ca, certificate=host.tls_certificate, key=key)
-        return "Plain TCP: nothing is encrypted. Use it in a network of your own only."
+        return say("Plain TCP: nothing is encrypted. Use it in a network of your own only.")
 
     def _ssh_login(self, uri: LibvirtUri, port: int) -> str:
         host = self.host
@@ -136,7 +138,9 @@ class _Test:
             self._say(blamed, ok=False, text=str(error))
             raise
         text = (
-            f"libvirtd lets us in as {self.host.sasl_username}." if self.host.sasl_username else "libvirtd lets us in."
+            say("libvirtd lets us in as %(user)s.", user=self.host.sasl_username)
+            if self.host.sasl_username
+            else say("libvirtd lets us in.")
         )
         if uri.transport == "ssh":
             text = f"{self._text('authentication')} {text}".strip()
@@ -149,7 +153,7 @@ class _Test:
         except errors.HypervisorError as error:
             # TLS stands when the host turns our certificate down: what failed is who we are.
             if name == "transport" and isinstance(error, errors.AuthenticationFailed):
-                self._say(name, ok=True, text="TLS stands, and the host's certificate is trusted.")
+                self._say(name, ok=True, text=say("TLS stands, and the host's certificate is trusted."))
                 name = "authentication"
             self._say(name, ok=False, text=str(error))
             raise
@@ -183,7 +187,7 @@ def _rights(connection: Any) -> str:
     except errors.HypervisorError as error:
         if error.code in DENIED:
             raise errors.AuthenticationFailed(
-                "Read-only: we may look but not act. Give the user the right to manage libvirt (group libvirt, or polkit).",
+                say("Read-only: we may look but not act. Give the user the right to manage libvirt (group libvirt, or polkit)."),
                 code=error.code, domain=error.domain, detail=error.detail,
             ) from error  # fmt: skip
-    return "Read and write."
+    return say("Read and write.")

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils.translation import gettext as _
+
 from hosts.models import Host, User
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ class InvalidArguments(Refused):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+def no_argument(kind: str, argument: str) -> str:
+    """Why an argument that ``kind`` does not know is not taken."""
+    return _("%(kind)s takes no argument %(name)s.") % {"kind": kind, "name": repr(argument)}
 
 
 class Cancelled(Exception):
@@ -78,13 +85,13 @@ class Kind(ABC):
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as checked plain data; raises InvalidArguments. Without own arguments, none are taken."""
         for name in arguments:
-            raise InvalidArguments(name, f"{self.name} takes no argument {name!r}.")
+            raise InvalidArguments(name, no_argument(self.name, name))
         return {}
 
     def clean_signal(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A signal's arguments as checked plain data; raises InvalidArguments. Without own signals, none are taken."""
         for argument in arguments:
-            raise InvalidArguments(argument, f"{name} takes no argument {argument!r}.")
+            raise InvalidArguments(argument, no_argument(name, argument))
         return {}
 
     @abstractmethod
@@ -112,4 +119,4 @@ def get(name: str) -> Kind:
     try:
         return registry[name]
     except KeyError:
-        raise Refused(f"There is no operation called {name[:40]!r}.") from None
+        raise Refused(_("There is no operation called %(name)s.") % {"name": repr(name[:40])}) from None

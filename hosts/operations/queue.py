@@ -10,8 +10,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from hosts import access, audit, notify
+from hosts import access, audit, notify, said
 from hosts.audit import Actor
+from hosts.hypervisor.sentences import say
 from hosts.models import Operation, OperationSignal
 from hosts.operations.kind import InvalidArguments, Kind, Refused, Subject, get
 
@@ -23,9 +24,11 @@ def enqueue(kind_name: str, row: Any, arguments: Mapping[str, Any], actor: Actor
     kind = get(kind_name)
     subject = kind.subject(row)
     try:
-        operation = _create(kind, subject, arguments, actor)
+        with said.kept():
+            operation = _create(kind, subject, arguments, actor)
     except (access.Denied, Refused) as error:
-        audit.record(actor, kind.verb, subject.name, subject_uuid=subject.uuid, result="refused", reason=str(error))
+        reason = _reason(error)
+        audit.record(actor, kind.verb, subject.name, subject_uuid=subject.uuid, result="refused", reason=reason)
         raise
     audit.record(
         actor, kind.verb, subject.name, subject_uuid=subject.uuid, result="queued", operation=str(operation.id)
@@ -38,12 +41,13 @@ def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, An
     kind = get(kind_name)
     rows = list(rows)
     try:
-        access.require(_user(actor), kind.verb)
-        cleaned = kind.clean(arguments)
-        if not rows:
-            raise Refused(_("Nothing is selected."))
+        with said.kept():
+            access.require(_user(actor), kind.verb)
+            cleaned = kind.clean(arguments)
+            if not rows:
+                raise Refused(_("Nothing is selected."))
     except (access.Denied, Refused) as error:
-        audit.record(actor, kind.verb, f"{len(rows)}", result="refused", reason=str(error), bulk=True)
+        audit.record(actor, kind.verb, f"{len(rows)}", result="refused", reason=_reason(error), bulk=True)
         raise
     parent = Operation.objects.create(
         kind=BULK,
@@ -54,12 +58,21 @@ def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, An
         progress={"total": len(rows), "done": 0, "percent": 0},
         **_asker(actor),
     )
-    for row in rows:
-        _child(kind, kind.subject(row), cleaned, actor, parent)
+    with said.kept():
+        for row in rows:
+            _child(kind, kind.subject(row), cleaned, actor, parent)
     audit.record(actor, kind.verb, f"{len(rows)}", result="queued", operation=str(parent.id), bulk=True)
     settle_parent(parent.pk)
     notify.changed("operations", "operations-wake", f"operation:{parent.id}")
     return parent
+
+
+def _reason(error: Exception) -> str:
+    """Why it was refused, in English for the records; whoever asked hears it in their own language."""
+    with said.kept():
+        reason = str(error)
+    error.args = (said.said(reason), *error.args[1:])
+    return reason
 
 
 def _child(kind: Kind, subject: Subject, arguments: dict[str, Any], actor: Actor, parent: Operation) -> None:
@@ -166,7 +179,7 @@ def _cancel_queued(pk: Any, actor: Actor) -> bool:
     done = waiting.update(
         state=Operation.State.CANCELLED,
         finished_at=timezone.now(),
-        error={"type": "Cancelled", "message": f"Cancelled by {actor.label} before it began."},
+        error={"type": "Cancelled", "message": say("Cancelled by %(actor)s before it began.", actor=actor.label)},
     )
     if done:
         ended(Operation.objects.get(pk=pk))
@@ -186,7 +199,10 @@ def signal(operation: Operation, name: str, arguments: Mapping[str, Any], actor:
         raise access.Denied(_("You do not have the right to do this."))
     kind = get(operation.kind)
     if name != "cancel" and name not in kind.signals:
-        raise InvalidArguments("name", f"{operation.kind} does not take the signal {name[:20]!r}.")
+        raise InvalidArguments(
+            "name",
+            _("%(kind)s does not take the signal %(name)s.") % {"kind": operation.kind, "name": repr(name[:20])},
+        )
     cleaned = kind.clean_signal(name, arguments)
     if not Operation.objects.filter(pk=operation.pk, state=Operation.State.RUNNING).exists():
         raise Refused(_("It is not running."))

@@ -20,6 +20,7 @@ from django.utils import timezone
 from hosts import leases, notify
 from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.errors import HypervisorError, InvalidUri, Unreachable
+from hosts.hypervisor.sentences import say
 from hosts.models import Host, Lease, Operation
 from hosts.operations import queue
 from hosts.operations.kind import Cancelled, Kind, Refused, Uncertain, registry
@@ -252,7 +253,7 @@ class Runner:
 def _attempt(kind: Kind | None, task: Task, recovering: bool) -> dict[str, Any]:
     """Run or recover; the columns that tell how it ended."""
     if kind is None:
-        return _ended(State.UNKNOWN, "Unknown", "This version of kvmdash does not know this kind of operation.")
+        return _ended(State.UNKNOWN, "Unknown", say("This version of kvmdash does not know this kind of operation."))
     try:
         result = kind.recover(task) if recovering else kind.run(task)
     except Cancelled as error:
@@ -266,7 +267,11 @@ def _attempt(kind: Kind | None, task: Task, recovering: bool) -> dict[str, Any]:
     except Exception as error:
         log.exception("an operation broke")
         task.log(traceback.format_exception_only(error)[-1].strip(), "error")
-        return _ended(State.UNKNOWN, "Broken", f"kvmdash itself failed ({type(error).__name__}); look at the guest.")
+        return _ended(
+            State.UNKNOWN,
+            "Broken",
+            say("kvmdash itself failed (%(error)s); look at the guest.", error=type(error).__name__),
+        )
     return {"state": State.SUCCEEDED, "result": result, "error": {}}
 
 

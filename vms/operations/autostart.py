@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from hosts.operations.kind import InvalidArguments, Refused, Subject
+from hosts.operations.kind import InvalidArguments, Refused, Subject, no_argument
 from hosts.operations.task import Task
 from vms.operations.base import GuestKind, virsh
 
@@ -25,7 +25,7 @@ class Autostart(GuestKind):
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         unknown = set(arguments) - {"enabled"}
         if unknown:
-            raise InvalidArguments(min(unknown), f"autostart takes no argument {min(unknown)!r}.")
+            raise InvalidArguments(min(unknown), no_argument("autostart", min(unknown)))
         value = arguments.get("enabled", True)
         enabled = value if isinstance(value, bool) else WORDS.get(str(value).lower())
         if enabled is None:

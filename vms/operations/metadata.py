@@ -31,7 +31,7 @@ class SetMetadata(GuestKind):
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         unknown = set(arguments) - set(FIELDS)
         if unknown:
-            raise InvalidArguments(min(unknown), f"There is no field {min(unknown)!r}.")
+            raise InvalidArguments(min(unknown), _("There is no field %(name)s.") % {"name": repr(min(unknown))})
         if not arguments:
             raise InvalidArguments("title", _("Nothing to set."))
         given = [name for name in FIELDS if name in arguments]

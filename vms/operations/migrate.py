@@ -25,8 +25,9 @@ from hosts.hypervisor.errors import (
     NotFound,
     Unreachable,
 )
+from hosts.hypervisor.sentences import say
 from hosts.models import Host
-from hosts.operations.kind import Cancelled, InvalidArguments, Refused, Subject, Uncertain
+from hosts.operations.kind import Cancelled, InvalidArguments, Refused, Subject, Uncertain, no_argument
 from hosts.operations.task import Task
 from vms.operations.base import GuestKind, PowerState, virsh
 
@@ -73,7 +74,7 @@ class Migrate(GuestKind):
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         unknown = set(arguments) - {"host", "bandwidth", *BOOLEANS}
         if unknown:
-            raise InvalidArguments(min(unknown), f"migrate takes no argument {min(unknown)!r}.")
+            raise InvalidArguments(min(unknown), no_argument("migrate", min(unknown)))
         host = Host.objects.filter(name=str(arguments.get("host", ""))[:63]).first()
         if host is None:
             raise InvalidArguments("host", _("Name a host to move to."))
@@ -90,7 +91,7 @@ class Migrate(GuestKind):
             return super().clean_signal(name, arguments)
         unknown = set(arguments) - {"bandwidth"}
         if unknown:
-            raise InvalidArguments(min(unknown), f"bandwidth takes no argument {min(unknown)!r}.")
+            raise InvalidArguments(min(unknown), no_argument("bandwidth", min(unknown)))
         return {"bandwidth": _bandwidth(arguments.get("bandwidth"))}
 
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
@@ -248,7 +249,7 @@ class _Move:
             self._show()
             self.task.wait(POLL_SECONDS)
             if not connection.is_alive:
-                raise Unreachable("The connection to the source was lost.")
+                raise Unreachable(say("The connection to the source was lost."))
         connection.outcome(future)
 
     def _obey(self) -> None:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from hosts.hypervisor.errors import Failed, NotFound
-from hosts.operations.kind import Cancelled, InvalidArguments, Subject
+from hosts.operations.kind import Cancelled, InvalidArguments, Subject, no_argument
 from hosts.operations.task import Task
 from vms.operations.base import GuestKind, PowerState, virsh
 
@@ -31,7 +31,7 @@ class Shutdown(GuestKind):
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         unknown = set(arguments) - {"wait"}
         if unknown:
-            raise InvalidArguments(min(unknown), f"shutdown takes no argument {min(unknown)!r}.")
+            raise InvalidArguments(min(unknown), no_argument("shutdown", min(unknown)))
         try:
             wait = int(arguments.get("wait") or DEFAULT_WAIT)
         except (TypeError, ValueError):
