@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from hosts import notify
 from hosts.models import Alarm, Host
+from hosts.said import said
 
 
 def raise_alarm(
@@ -53,7 +54,7 @@ def sentence(alarm: Alarm) -> str:
     if alarm.kind == "host-lost":
         return _("Host %(host)s: %(text)s Its guests are shown as last seen.") % {
             "host": alarm.host.name if alarm.host else "?",
-            "text": facts.get("text") or facts.get("state", ""),
+            "text": said(facts.get("text") or facts.get("state", "")),
         }
     if alarm.kind == "split-brain":
         return _(

@@ -63,7 +63,7 @@ def _against(host: Host, vms: Sequence[VirtualMachine], running: int) -> str:
     if not host.enabled:
         return _("disabled")
     if not host.is_connected:
-        return host.state_text or str(host.get_state_display())
+        return host.state_words or str(host.get_state_display())
     arch = {vm.arch for vm in vms if vm.arch and host.arch and vm.arch != host.arch}
     if arch:
         return _("its processors are %(host)s, the guest needs %(guest)s") % {"host": host.arch, "guest": min(arch)}

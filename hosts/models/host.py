@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from hosts.said import said
 from hosts.secrets import SecretField
 
 host_name_validator = RegexValidator(
@@ -105,6 +106,11 @@ class Host(models.Model):
     def is_connected(self) -> bool:
         """Whether what we show of it is being kept up to date."""
         return self.state == self.State.CONNECTED
+
+    @property
+    def state_words(self) -> str:
+        """``state_text``, why it is not connected, in the reader's language."""
+        return said(self.state_text)
 
     @property
     def transport(self) -> str:

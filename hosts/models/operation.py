@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from hosts.models.host import Host
 from hosts.models.people import User
+from hosts.said import said
 
 
 class Operation(models.Model):
@@ -106,8 +107,8 @@ class Operation(models.Model):
 
     @property
     def error_text(self) -> str:
-        """The plain sentence on what went wrong."""
-        return str(self.error.get("message", ""))
+        """The plain sentence on what went wrong, in the reader's language."""
+        return said(str(self.error.get("message", "")))
 
 
 class OperationLog(models.Model):

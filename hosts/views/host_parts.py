@@ -13,6 +13,7 @@ from hosts import access, capacity
 from hosts.fragments import Context
 from hosts.models import Host, Operation, User
 from hosts.operations import presenter
+from hosts.said import said
 from hosts.views.host_advice import ADVICE
 
 MOST_DIGITS = 9
@@ -149,7 +150,7 @@ def _steps(operation: Operation) -> list[dict[str, Any]]:
         "version": _("libvirt answers"),
         "rights": _("Rights"),
     }
-    said = {str(step.get("name")): step for step in operation.progress.get("steps", [])}
+    known = {str(step.get("name")): step for step in operation.progress.get("steps", [])}
     looks: dict[bool | None, dict[str, Any]] = {
         True: {"css": "is-ok", "icon": "circle-check", "word": _("passed")},
         False: {"css": "is-bad", "icon": "circle-x", "word": _("failed")},
@@ -161,8 +162,8 @@ def _steps(operation: Operation) -> list[dict[str, Any]]:
     }
     steps = []
     for name, label in labels.items():
-        step = said.get(name, {})
-        steps.append({"name": name, "label": label, "text": step.get("text", ""), **looks[step.get("ok")]})
+        step = known.get(name, {})
+        steps.append({"name": name, "label": label, "text": said(str(step.get("text", ""))), **looks[step.get("ok")]})
     return steps
 
 

@@ -34,7 +34,7 @@ class GuestKind(Kind):
         if not vm.host.is_connected:
             raise Refused(
                 _("Host %(host)s cannot be reached, so nothing can be asked of it: %(why)s")
-                % {"host": vm.host.name, "why": vm.host.state_text or vm.host.get_state_display()}
+                % {"host": vm.host.name, "why": vm.host.state_words or vm.host.get_state_display()}
             )
         if self.needs and vm.power_state not in self.needs:
             raise Refused(
@@ -91,5 +91,5 @@ class StateKind(GuestKind):
             return {"state": state, "reason": reason, "recovered": True}
         raise Uncertain(
             _("kvmdash was interrupted while doing this; the guest is %(state)s now. Ask again if that is not wanted.")
-            % {"state": state}
+            % {"state": str(PowerState(state).label)}
         )

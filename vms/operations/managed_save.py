@@ -74,5 +74,6 @@ class ManagedSave(GuestKind):
         if state == PowerState.SHUTOFF and guest.has_managed_save():
             return {"saved": True, "recovered": True}
         raise Uncertain(
-            _("kvmdash was interrupted while the guest was being saved; it is %(state)s now.") % {"state": state}
+            _("kvmdash was interrupted while the guest was being saved; it is %(state)s now.")
+            % {"state": str(PowerState(state).label)}
         )

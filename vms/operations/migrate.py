@@ -57,7 +57,7 @@ class Place:
         return self.state == PowerState.RUNNING
 
     def __str__(self) -> str:
-        return f"{self.host.name}: {self.state}"
+        return f"{self.host.name}: {PowerState(self.state).label if self.state in PowerState.values else _('absent')}"
 
 
 class Migrate(GuestKind):

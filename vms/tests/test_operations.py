@@ -166,7 +166,7 @@ def test_an_interrupted_start_is_found_to_have_worked_by_looking(there, guest, e
 
 def test_an_interrupted_start_that_did_not_happen_is_unknown_and_not_repeated(there, guest, eventually):  # noqa: F811
     ended = eventually(finished(dead("start", guest)))
-    assert ended.state == "unknown" and "shutoff" in ended.error_text
+    assert ended.state == "unknown" and "shut off" in ended.error_text
     assert there.domain(str(guest.pk)).state()[0] == libvirt.VIR_DOMAIN_SHUTOFF
 
 
