@@ -19,18 +19,19 @@ TROUBLE = set(Host.State) - {Host.State.CONNECTED, Host.State.CONNECTING, Host.S
 
 def state_changed(host_id: int, state: Host.State, text: str = "", detail: str = "") -> None:
     """Record what the connection is like; guests and figures stay as last seen."""
-    now = timezone.now()
-    host = Host.objects.filter(pk=host_id).first()
-    if host is None:
-        return
-    if (host.state, host.state_text) != (state, text):
-        Host.objects.filter(pk=host_id).update(state=state, state_text=text, state_detail=detail, state_since=now)
-        notify.changed(f"host:{host_id}", "hosts", "vms-host-state")
-    key = f"host-{host_id}"
-    if state in TROUBLE:
-        alarms.raise_alarm(key, "host-lost", level="critical", host=host, state=state, text=text)
-    elif state in (Host.State.CONNECTED, Host.State.DISABLED):
-        alarms.clear(key)
+    with transaction.atomic():  # The state and its alarm are seen together.
+        now = timezone.now()
+        host = Host.objects.filter(pk=host_id).first()
+        if host is None:
+            return
+        if (host.state, host.state_text) != (state, text):
+            Host.objects.filter(pk=host_id).update(state=state, state_text=text, state_detail=detail, state_since=now)
+            notify.changed(f"host:{host_id}", "hosts", "vms-host-state")
+        key = f"host-{host_id}"
+        if state in TROUBLE:
+            alarms.raise_alarm(key, "host-lost", level="critical", host=host, state=state, text=text)
+        elif state in (Host.State.CONNECTED, Host.State.DISABLED):
+            alarms.clear(key)
 
 
 def facts_seen(host_id: int, facts: HostFacts) -> None:

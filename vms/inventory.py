@@ -7,17 +7,19 @@ where the guest is and how it is, from all its sightings. Nothing vanishes: what
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import uuid as uuid_module
 from datetime import datetime
 from typing import Any
 
 import structlog
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from hosts import alarms, notify, supervisor_sinks
 from hosts.hypervisor.records import Address, GuestRecord
+from hosts.models import Host
 from vms.definition.summary import Summary, summarize
 from vms.definition.xml import MalformedDefinition, parse
 from vms.models import Sighting, Tag, VirtualMachine
@@ -30,6 +32,20 @@ PowerState = VirtualMachine.PowerState
 PRECEDENCE = {"running": 5, "paused": 4, "pmsuspended": 3, "crashed": 2, "shutoff": 1, "unknown": 0}
 ACTIVE = {"running", "paused", "pmsuspended"}
 PICTURE_WANTED_SECONDS = 20
+#: guests written in one transaction
+CHUNK = 500
+#: columns of a guest that come straight out of its definition
+FROM_DEFINITION = tuple(name for name in Summary.__slots__ if name != "tags")
+#: columns that :func:`settle` says
+SETTLED = [
+    "name", "host", "power_state", "power_reason", "state_since", "seen_at", "absent_since", "persistent", "autostart",
+    "managed_save", "addresses", "search_text", "suspected_at", "cpu_percent", "memory_used", *FROM_DEFINITION,
+]  # fmt: skip
+#: columns of a sighting that a look says
+CLAIMED = [
+    "power_state", "power_reason", "name", "persistent", "autostart", "managed_save", "live_definition",
+    "inactive_definition", "digest", "seen_at", "since", "absent_since",
+]  # fmt: skip
 
 
 def register() -> None:
@@ -64,11 +80,11 @@ class Sink:
 
 def guests_seen(host_id: int, records: list[GuestRecord], *, complete: bool) -> None:
     """Take in one look: every domain of the host (``complete``) or some of them."""
+    if not Host.objects.filter(pk=host_id).exists():
+        return  # It was removed while it was looked at.
     now = timezone.now()
-    for chunk in _chunks(records, 200):
-        # One transaction: nobody sees a guest that is nowhere yet.
-        with transaction.atomic():
-            _settle_all(_write_sightings(host_id, chunk, now))
+    for start in range(0, len(records), CHUNK):
+        _take_in(host_id, records[start : start + CHUNK], now)
     if complete:
         _settle_all(_mark_absent(host_id, {record.uuid for record in records}, now))
 
@@ -78,11 +94,6 @@ def guest_gone(host_id: int, uuid: str) -> None:
     now = timezone.now()
     if Sighting.objects.filter(host_id=host_id, vm__uuid=uuid, absent_since=None).update(absent_since=now):
         _settle_all([uuid])
-
-
-def _chunks(records: list[GuestRecord], size: int) -> Iterable[list[GuestRecord]]:
-    for start in range(0, len(records), size):
-        yield records[start : start + size]
 
 
 def _mark_absent(host_id: int, present: set[str], now: datetime) -> list[str]:
@@ -99,95 +110,156 @@ def digest_of(record: GuestRecord) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write_sightings(host_id: int, records: list[GuestRecord], now: datetime) -> list[str]:
-    """Write the changed ones; returns their UUIDs (also of those that only need another look at the whole)."""
-    uuids = [record.uuid for record in records]
-    known = {str(s.vm_id): s for s in Sighting.objects.filter(host_id=host_id, vm__uuid__in=uuids)}
-    vms = {str(vm.uuid): vm for vm in VirtualMachine.objects.filter(uuid__in=uuids)}
-    changed, same = [], []
-    for record in records:
-        sighting = known.get(record.uuid)
-        digest = digest_of(record)
-        if sighting is not None and sighting.digest == digest and sighting.absent_since is None:
-            same.append(sighting)
-            continue
-        _write_sighting(host_id, record, digest, sighting, vms, now)
-        changed.append(record.uuid)
-    Sighting.objects.filter(pk__in=[s.pk for s in same]).update(seen_at=now)
-    VirtualMachine.objects.filter(uuid__in=[s.vm_id for s in same], host_id=host_id).update(seen_at=now)
-    suspects = [str(s.vm_id) for s in same if vms[str(s.vm_id)].suspected_at is not None]
-    return changed + suspects
+def _take_in(host_id: int, records: list[GuestRecord], now: datetime) -> None:
+    """One transaction, so that nobody sees a guest that is nowhere yet; a handful of statements, however many guests."""
+    digests = {record.uuid: digest_of(record) for record in records}
+    with transaction.atomic():
+        known = {str(s.vm_id): s for s in _without_definitions().filter(host_id=host_id, vm_id__in=list(digests))}
+        same = [u for u, s in known.items() if s.digest == digests[u] and s.absent_since is None]
+        Sighting.objects.filter(pk__in=[known[uuid].pk for uuid in same]).update(seen_at=now)
+        VirtualMachine.objects.filter(uuid__in=same, host_id=host_id).update(seen_at=now)
+        seen = {
+            record.uuid: _sighting(host_id, record, digests[record.uuid], known.get(record.uuid), now)
+            for record in records
+            if record.uuid not in set(same)
+        }
+        suspects = VirtualMachine.objects.filter(uuid__in=same).exclude(suspected_at=None)
+        settled, membership = _settle(_rows(seen), host_id, seen)
+        _write_sightings(list(seen.values()))
+        _save_tags(settled)
+        suspects_now = [str(pk) for pk in suspects.values_list("pk", flat=True)]
+    _tell(settled, membership)
+    _settle_all(suspects_now)
 
 
-def _write_sighting(
-    host_id: int,
-    record: GuestRecord,
-    digest: str,
-    sighting: Sighting | None,
-    vms: dict[str, VirtualMachine],
-    now: datetime,
-) -> None:
-    vm = vms.get(record.uuid)
-    if vm is None:
-        vm = VirtualMachine.objects.create(uuid=record.uuid, name=record.name)
-        vms[record.uuid] = vm
-    sighting = sighting or Sighting(vm=vm, host_id=host_id, since=now)
-    if sighting.power_state != record.state or sighting.absent_since is not None:
-        sighting.since = now
-    sighting.power_state = record.state
-    sighting.power_reason = record.reason
-    sighting.persistent = record.persistent
-    sighting.autostart = record.autostart
-    sighting.managed_save = record.managed_save
-    sighting.name = record.name
-    sighting.live_definition = record.live_definition
-    sighting.inactive_definition = record.inactive_definition
-    sighting.digest = digest
-    sighting.seen_at = now
-    sighting.absent_since = None
-    sighting.save()
+def _without_definitions() -> QuerySet[Sighting]:
+    """Sightings without their long texts, which are read for few of them."""
+    return Sighting.objects.defer("live_definition", "inactive_definition")
 
 
-def _settle_all(uuids: Iterable[str]) -> None:
-    topics: list[str] = []
-    membership = False
-    for chunk in _uuid_chunks(list(dict.fromkeys(uuids))):
+def _sighting(host_id: int, record: GuestRecord, digest: str, before: Sighting | None, now: datetime) -> Sighting:
+    """The host's claim as it is now; ``before`` is what it claimed at the last look."""
+    as_before = before is not None and before.power_state == record.state and before.absent_since is None
+    return Sighting(
+        pk=before.pk if before else None,
+        vm_id=uuid_module.UUID(record.uuid),
+        host_id=host_id,
+        power_state=record.state,
+        power_reason=record.reason,
+        persistent=record.persistent,
+        autostart=record.autostart,
+        managed_save=record.managed_save,
+        name=record.name,
+        live_definition=record.live_definition,
+        inactive_definition=record.inactive_definition,
+        digest=digest,
+        seen_at=now,
+        since=before.since if before is not None and as_before else now,
+    )
+
+
+def _rows(seen: dict[str, Sighting]) -> list[VirtualMachine]:
+    """The guests' rows, locked; new ones are made, and written only with what :func:`settle` says."""
+    if connection.features.has_select_for_update:
+        # Another host's process may be making the same row: whoever comes second waits here and then sees the first's.
+        bare = [VirtualMachine(uuid=s.vm_id, name=s.name) for s in seen.values()]
+        VirtualMachine.objects.bulk_create(bare, ignore_conflicts=True)
+    known = {str(vm.uuid): vm for vm in _locked(list(seen))}
+    return [known.get(uuid) or VirtualMachine(uuid=s.vm_id, name=s.name) for uuid, s in seen.items()]
+
+
+def _locked(uuids: list[str]) -> QuerySet[VirtualMachine]:
+    """In one order everywhere, so that two who lock the same rows do not wait for each other."""
+    rows = VirtualMachine.objects.filter(uuid__in=uuids).order_by("uuid").select_for_update()
+    return rows.prefetch_related("tags")
+
+
+def _settle_all(uuids: list[str]) -> None:
+    """Settle guests by what the rows say."""
+    for start in range(0, len(uuids), CHUNK):
         with transaction.atomic():
-            vms = VirtualMachine.objects.filter(uuid__in=chunk).select_related("host").prefetch_related("tags")
-            sightings: dict[str, list[Sighting]] = {}
-            for sighting in Sighting.objects.filter(vm__uuid__in=chunk).select_related("host"):
-                sightings.setdefault(str(sighting.vm_id), []).append(sighting)
-            for vm in vms:
-                membership |= settle(vm, sightings.get(str(vm.uuid), []))
-                topics.append(f"vm:{vm.uuid}")
-    if topics:
-        notify.changed(*topics, *(["vms"] if membership else []), "vms-any")
+            settled, membership = _settle(list(_locked(uuids[start : start + CHUNK])))
+            _save_tags(settled)
+        _tell(settled, membership)
 
 
-def _uuid_chunks(uuids: list[str]) -> Iterable[list[str]]:
-    for start in range(0, len(uuids), 200):
-        yield uuids[start : start + 200]
+def _settle(
+    vms: list[VirtualMachine], host_id: int | None = None, seen: dict[str, Sighting] | None = None
+) -> tuple[list[VirtualMachine], bool]:
+    """Settle and write the rows; ``seen`` are sightings of ``host_id`` that are not written yet."""
+    claims: dict[str, list[Sighting]] = {uuid: [sighting] for uuid, sighting in (seen or {}).items()}
+    others = _without_definitions().filter(vm_id__in=[vm.uuid for vm in vms])
+    for sighting in others.exclude(host_id=host_id) if host_id is not None else others:
+        claims.setdefault(str(sighting.vm_id), []).append(sighting)
+    of_hosts = {sighting.host_id for mine in claims.values() for sighting in mine}
+    hosts = {host.pk: host for host in Host.objects.only("name", "state").filter(pk__in=of_hosts)}
+    membership = False
+    for vm in vms:
+        mine = claims.get(str(vm.uuid), [])
+        for sighting in mine:
+            sighting.host = hosts[sighting.host_id]
+        membership |= settle(vm, mine)
+    VirtualMachine.objects.bulk_create(vms, update_conflicts=True, unique_fields=["uuid"], update_fields=SETTLED)
+    return vms, membership
+
+
+def _write_sightings(sightings: list[Sighting]) -> None:
+    new = [sighting for sighting in sightings if sighting.pk is None]
+    changed = [sighting for sighting in sightings if sighting.pk is not None]
+    Sighting.objects.bulk_create(new)
+    Sighting.objects.bulk_create(changed, update_conflicts=True, unique_fields=["id"], update_fields=CLAIMED)
+
+
+def _tell(vms: list[VirtualMachine], membership: bool) -> None:
+    if vms:
+        notify.changed(*[f"vm:{vm.uuid}" for vm in vms], *(["vms"] if membership else []), "vms-any")
+
+
+def _save_tags(vms: list[VirtualMachine]) -> None:
+    """Tie the guests to the tags just read from their metadata."""
+    moved = {vm.uuid: set(vm.seen_tags or ()) for vm in vms if _tags_differ(vm)}
+    if not moved:
+        return
+    names = set[str]().union(*moved.values())
+    Tag.objects.bulk_create([Tag(name=name) for name in sorted(names)], ignore_conflicts=True)
+    ids = dict(Tag.objects.filter(name__in=names).values_list("name", "pk"))
+    ties = VirtualMachine.tags.through
+    ties.objects.filter(virtualmachine_id__in=list(moved)).delete()
+    ties.objects.bulk_create(
+        [ties(virtualmachine_id=uuid, tag_id=ids[name]) for uuid, tags in moved.items() for name in sorted(tags)]
+    )
+
+
+def _tags_differ(vm: VirtualMachine) -> bool:
+    return vm.seen_tags is not None and set(vm.seen_tags) != set(_tag_names(vm))
+
+
+def _tag_names(vm: VirtualMachine) -> list[str]:
+    return [] if vm._state.adding else [tag.name for tag in vm.tags.all()]
 
 
 def settle(vm: VirtualMachine, sightings: list[Sighting]) -> bool:
     """Say where the guest is and how it is, from all its sightings. True when lists of guests look different now."""
     before = (vm.name, vm.host_id, vm.power_state, vm.absent_since is None, vm.folder)
+    is_new = vm._state.adding or vm.seen_at is None
     present = [s for s in sightings if s.absent_since is None]
     _watch_for_split_brain(vm, present)
     if not present:
-        vm.absent_since = vm.absent_since or timezone.now()
-        if vm.power_state != PowerState.UNKNOWN:
-            vm.state_since = timezone.now()
-        vm.power_state, vm.power_reason = PowerState.UNKNOWN, "gone"
-        vm.cpu_percent = vm.memory_used = None
-        vm.save()
+        _take_absence(vm)
         return True
     best = max(present, key=lambda s: (PRECEDENCE[s.power_state], s.host.is_connected, s.since))
     _take_facts(vm, best)
     _take_state(vm, best, present)
-    vm.save()
-    _set_tags(vm)
-    return before != (vm.name, vm.host_id, vm.power_state, True, vm.folder)
+    vm.search_text = search_text(vm, vm.seen_tags if vm.seen_tags is not None else _tag_names(vm))
+    return is_new or before != (vm.name, vm.host_id, vm.power_state, True, vm.folder)
+
+
+def _take_absence(vm: VirtualMachine) -> None:
+    vm.absent_since = vm.absent_since or timezone.now()
+    if vm.power_state != PowerState.UNKNOWN:
+        vm.state_since = timezone.now()
+    vm.power_state, vm.power_reason = PowerState.UNKNOWN, "gone"
+    vm.cpu_percent = vm.memory_used = None
 
 
 def _take_state(vm: VirtualMachine, best: Sighting, present: list[Sighting]) -> None:
@@ -215,20 +287,9 @@ def _take_facts(vm: VirtualMachine, sighting: Sighting) -> None:
     except MalformedDefinition as error:
         log.warning("a definition could not be read", vm=str(vm.uuid), host=sighting.host.name, error=str(error))
         return
-    for name in Summary.__slots__:
-        if name != "tags":
-            setattr(vm, name, getattr(summary, name))
+    for name in FROM_DEFINITION:
+        setattr(vm, name, getattr(summary, name))
     vm.seen_tags = summary.tags
-
-
-def _set_tags(vm: VirtualMachine) -> None:
-    wanted = vm.seen_tags
-    if wanted is not None and {tag.name for tag in vm.tags.all()} != set(wanted):
-        Tag.objects.bulk_create([Tag(name=name) for name in wanted], ignore_conflicts=True)
-        vm.tags.set(Tag.objects.filter(name__in=wanted))
-    text = search_text(vm, wanted if wanted is not None else [tag.name for tag in vm.tags.all()])
-    if text != vm.search_text:
-        VirtualMachine.objects.filter(pk=vm.pk).update(search_text=text)
 
 
 def search_text(vm: VirtualMachine, tags: list[str]) -> str:

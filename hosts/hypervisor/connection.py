@@ -72,6 +72,7 @@ class Connection:
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="libvirt-call")
         self._closed = threading.Event()
         self._uses = 0
+        self._closing = False
         self._gone = False
         self._idle = threading.Condition()
         self._at_close: list[Callable[[], Any]] = []
@@ -200,9 +201,13 @@ class Connection:
     def close(self) -> None:
         """Close without waiting: a hung daemon must not hang the one who gives up on it.
 
-        It is freed when the last call on it has ended; keepalive ends those that hang.
+        It is freed when the last call on it has ended; keepalive ends those that hang. Closing it again does nothing.
         """
         self._closed.set()
+        with self._idle:
+            if self._closing:
+                return
+            self._closing = True
         self._broken = self._broken or errors.Unreachable(say("The connection was closed."))
         threading.Thread(target=self._close_quietly, name="libvirt-close", daemon=True).start()
         self._workers.shutdown(wait=False, cancel_futures=True)

@@ -177,6 +177,20 @@ def test_a_connection_closed_under_a_running_call_is_freed_only_after_it(make_te
     eventually(lambda: established(own.port) == before, what="the connection to be closed")
 
 
+def test_two_who_close_one_connection_free_it_once(make_test_host, eventually):
+    own = make_test_host()
+    before = established(own.port)
+    connection = Connection.open(Target(own.uri))
+    subscribe(connection, lambda event: None)
+    undone = []
+    connection.at_close(lambda: undone.append(threading.get_ident()))
+    for _ in range(2):
+        connection.close()
+    eventually(lambda: established(own.port) == before, what="the connection to be closed")
+    eventually(lambda: not [t for t in threading.enumerate() if t.name == "libvirt-close"], what="the closers to end")
+    assert len(undone) == 1
+
+
 def test_a_call_that_waited_when_the_connection_was_closed_says_so(make_test_host):
     own = make_test_host()
     begun, go_on = threading.Event(), threading.Event()
