@@ -12,6 +12,8 @@ from hosts.models import Sample
 
 #: (seconds of one sample, seconds it is kept)
 STEPS = ((30, 6 * 3600), (300, 14 * 86400), (3600, 400 * 86400))
+#: finished stretches that wait for the database at most: a quarter of an hour of the finest
+MOST_WAITING = 32
 #: live figure → column of Sample
 COLUMNS = {"cpu": "cpu", "mem_used": "memory", "rd": "read", "wr": "write", "rx": "received", "tx": "sent"}
 
@@ -76,13 +78,20 @@ class History:
         self._write(list(self._open))
 
     def _write(self, keys: Iterable[tuple[int, int]]) -> None:
+        """Write stretches that are over. What the database does not take now waits for the next time, the newest of it."""
+        over = sorted(keys, key=lambda key: key[1])
+        for key in over[:-MOST_WAITING]:
+            del self._open[key]
+        over = over[-MOST_WAITING:]
         rows = [
             Sample(subject=subject, step=step, at=start, count=total.count, **total.means())
-            for step, start in keys
-            for subject, total in self._open.pop((step, start)).items()
+            for step, start in over
+            for subject, total in self._open[step, start].items()
         ]
         if rows:
             Sample.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
+        for key in over:
+            del self._open[key]
 
 
 def prune(now: float | None = None) -> None:

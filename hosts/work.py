@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
+
+#: the database cannot be asked just now: locked by another, its disk full, its server gone
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 @contextmanager
@@ -15,6 +18,11 @@ def database_work() -> Iterator[None]:
     try:
         yield
     finally:
-        for connection in connections.all(initialized_only=True):
-            if connection.vendor != "sqlite":
-                connection.close()
+        lend_back()
+
+
+def lend_back() -> None:
+    """Give pooled connections back before something that may last: while a host is asked, others want the database."""
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor != "sqlite" and not connection.in_atomic_block:
+            connection.close()

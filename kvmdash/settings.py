@@ -93,7 +93,7 @@ TEMPLATES = [
 SQLITE_OPTIONS = {
     # Without IMMEDIATE two writers deadlock and one fails at once with "database is locked".
     "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
+    "timeout": env.float("KVMDASH_SQLITE_SECONDS", default=20.0),
     "init_command": (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=134217728; "
         "PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;"
@@ -235,6 +235,7 @@ KEEPALIVE_SECONDS = env.int("KVMDASH_KEEPALIVE_SECONDS", default=2)
 KEEPALIVE_COUNT = env.int("KVMDASH_KEEPALIVE_COUNT", default=2)
 CONNECT_SECONDS = env.float("KVMDASH_CONNECT_SECONDS", default=10.0)
 CALL_SECONDS = env.float("KVMDASH_CALL_SECONDS", default=30.0)
+LOST_SECONDS = env.float("KVMDASH_LOST_SECONDS", default=90.0)
 OPERATIONS_PER_HOST = env.int("KVMDASH_OPERATIONS_PER_HOST", default=8)
 BULK_CONCURRENCY = env.int("KVMDASH_BULK_CONCURRENCY", default=4)
 

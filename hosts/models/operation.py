@@ -49,6 +49,8 @@ class Operation(models.Model):
 
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
     started_at = models.DateTimeField(null=True)
+    #: when libvirt began to be asked for the change; before that, nothing of it can have happened
+    asked_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     owner = models.CharField(max_length=120, blank=True)
     until = models.DateTimeField(null=True)
@@ -88,11 +90,11 @@ class Operation(models.Model):
 
     @property
     def duration(self) -> float | None:
-        """Seconds it ran (so far)."""
+        """Seconds it ran (so far), by the clock on the wall: 0 when that was put back meanwhile."""
         if self.started_at is None:
             return None
         end: datetime = self.finished_at or timezone.now()
-        return (end - self.started_at).total_seconds()
+        return max(0.0, (end - self.started_at).total_seconds())
 
     def topics(self) -> list[str]:
         """The topics, besides its own, under which it is shown: its guest's, its host's, its parent's."""

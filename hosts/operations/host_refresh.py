@@ -33,6 +33,7 @@ class HostRefresh(HostKind):
     label = _("Refresh")
     verb = "host.refresh"
     exclusive = False
+    changes = False
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
         return "virsh list --all"

@@ -31,6 +31,7 @@ class HostTest(HostKind):
     label = gettext_lazy("Test connection")
     verb = "host.test"
     exclusive = False
+    changes = False
 
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in arguments.items():

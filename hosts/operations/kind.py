@@ -1,8 +1,9 @@
 """What a kind of operation is. One small class each; :data:`registry` knows them by name.
 
 A kind *looks* in ``check`` (rows only, before anything is queued), *changes* in ``run`` (handed a Task with live connections) and,
-when the process that ran it died, *observes* in ``recover``; it never runs blindly again. ``virsh`` is the same change as a
-command a person could type.
+when the process that ran it died or the host was lost in the middle, *observes* in ``recover``; it never runs blindly again. The
+first connection a task hands out counts as having asked libvirt, but for what is only looked at in ``with task.looking():``.
+``virsh`` is the same change as a command a person could type.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class Uncertain(Exception):
     """Raised when it cannot be told how it ended; the message says what a person should look at."""
 
 
+class Interrupted(Exception):
+    """Raised into ``run`` and ``recover`` when this process must let go: it stops, or another has taken the operation over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is acted on: a host, or a guest (``uuid``) on a host. ``row`` is the model instance."""
@@ -69,6 +74,8 @@ class Kind(ABC):
     role: ClassVar[User.Role] = User.Role.OPERATOR
     exclusive: ClassVar[bool] = True
     cancellable: ClassVar[bool] = False
+    #: whether it changes anything; one that only looks may be run again, and failing to look is its result
+    changes: ClassVar[bool] = True
     #: long calls get a connection of their own: libvirtd serves five requests at a time for each
     own_connection: ClassVar[bool] = False
     #: signals that may be sent to it while it runs
@@ -111,7 +118,10 @@ class Kind(ABC):
 
     @abstractmethod
     def recover(self, task: Task) -> dict[str, Any]:
-        """The process that ran it died: find out how it ended, following it when it still goes on."""
+        """The process that ran it died, or lost the host: find out how it ended, following it when it still goes on.
+
+        Called again while the host cannot be reached. Called only when libvirt had been asked: before that, ``run`` is.
+        """
 
 
 def get(name: str) -> Kind:

@@ -24,15 +24,15 @@ def enqueue(kind_name: str, row: Any, arguments: Mapping[str, Any], actor: Actor
     kind = get(kind_name)
     subject = kind.subject(row)
     try:
-        with said.kept():
+        # Whole or not at all: who is told that it could not be written must not have asked for it.
+        with said.kept(), transaction.atomic():
             operation = _create(kind, subject, arguments, actor)
+            asked = {"result": "queued", "operation": str(operation.id)}
+            audit.record(actor, kind.verb, subject.name, subject_uuid=subject.uuid, **asked)
     except (access.Denied, Refused) as error:
         reason = _reason(error)
         audit.record(actor, kind.verb, subject.name, subject_uuid=subject.uuid, result="refused", reason=reason)
         raise
-    audit.record(
-        actor, kind.verb, subject.name, subject_uuid=subject.uuid, result="queued", operation=str(operation.id)
-    )
     return operation
 
 
@@ -49,6 +49,12 @@ def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, An
     except (access.Denied, Refused) as error:
         audit.record(actor, kind.verb, f"{len(rows)}", result="refused", reason=_reason(error), bulk=True)
         raise
+    # Whole or not at all: a parent whose asker died between two children would never end.
+    with said.kept(), transaction.atomic():
+        return _create_many(kind, rows, cleaned, actor)
+
+
+def _create_many(kind: Kind, rows: list[Any], cleaned: dict[str, Any], actor: Actor) -> Operation:
     parent = Operation.objects.create(
         kind=BULK,
         state=Operation.State.RUNNING,
@@ -58,9 +64,9 @@ def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, An
         progress={"total": len(rows), "done": 0, "percent": 0},
         **_asker(actor),
     )
-    with said.kept():
-        for row in rows:
-            _child(kind, kind.subject(row), cleaned, actor, parent)
+    # In one order, so that two who ask for the same guests at once do not wait for each other.
+    for row in sorted(rows, key=lambda row: str(row.pk)):
+        _child(kind, kind.subject(row), cleaned, actor, parent)
     audit.record(actor, kind.verb, f"{len(rows)}", result="queued", operation=str(parent.id), bulk=True)
     settle_parent(parent.pk)
     notify.changed("operations", "operations-wake", f"operation:{parent.id}")
@@ -160,6 +166,11 @@ def cancel(operation: Operation, actor: Actor) -> None:
     """Cancel a waiting operation, or ask a running one to stop. Raises Denied, or Refused when it cannot be stopped."""
     if not may_cancel(_user(actor), operation):
         raise access.Denied(_("You do not have the right to cancel this."))
+    with transaction.atomic():
+        _cancel(operation, actor)
+
+
+def _cancel(operation: Operation, actor: Actor) -> None:
     audit.record(actor, "operation.cancel", operation, subject_uuid=operation.subject_uuid, operation=str(operation.id))
     if operation.kind == BULK:
         _cancel_children(operation, actor)
@@ -206,10 +217,11 @@ def signal(operation: Operation, name: str, arguments: Mapping[str, Any], actor:
     cleaned = kind.clean_signal(name, arguments)
     if not Operation.objects.filter(pk=operation.pk, state=Operation.State.RUNNING).exists():
         raise Refused(_("It is not running."))
-    if name != "cancel":
-        audit.record(actor, f"operation.{name}", operation, subject_uuid=operation.subject_uuid, **cleaned)
-    row = OperationSignal.objects.create(operation=operation, name=name, arguments=cleaned, actor_name=actor.label)
-    notify.changed("operations-wake", f"operation:{operation.pk}")
+    with transaction.atomic():
+        if name != "cancel":
+            audit.record(actor, f"operation.{name}", operation, subject_uuid=operation.subject_uuid, **cleaned)
+        row = OperationSignal.objects.create(operation=operation, name=name, arguments=cleaned, actor_name=actor.label)
+    notify.changed(f"operation-signal:{operation.pk}", f"operation:{operation.pk}")
     return row
 
 

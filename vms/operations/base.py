@@ -8,6 +8,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from hosts.hypervisor.errors import HypervisorError
+from hosts.hypervisor.sentences import say
 from hosts.models import User
 from hosts.operations.kind import Kind, Refused, Subject, Uncertain
 from hosts.operations.task import Task
@@ -53,7 +55,8 @@ class GuestKind(Kind):
 
     def require_state(self, task: Task, states: Iterable[str]) -> None:
         """Look again, at the guest itself, right before changing it."""
-        state, _reason = self.guest(task).state()
+        with task.looking():
+            state, _reason = self.guest(task).state()
         if state not in states:
             raise Refused(
                 _("%(name)s is %(state)s by now; nothing was done.")
@@ -80,9 +83,18 @@ class StateKind(GuestKind):
         if self.needs:
             self.require_state(task, self.needs)
         self.change(task)
-        state, reason = self.guest(task).state()
+        state, reason = self._afterwards(task)
         task.log(f"{task.operation.subject_name} is {state} ({reason}).")
         return {"state": state, "reason": reason}
+
+    def _afterwards(self, task: Task) -> tuple[str, str]:
+        """How it is now. libvirt has said that it was done: not seeing it any more does not make that untrue."""
+        try:
+            state, reason = self.guest(task).state()
+        except HypervisorError as error:
+            task.log(say("It was done; the guest could not be looked at afterwards: %(text)s", text=error), "warning")
+            return str(PowerState.UNKNOWN), ""
+        return str(state), str(reason)
 
     def recover(self, task: Task) -> dict[str, Any]:
         state, reason = self.guest(task).state()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from hosts.hypervisor.errors import HypervisorError
+from hosts.hypervisor.errors import Conflict, HypervisorError, Unreachable, Unsupported
 from hosts.operations.kind import Cancelled, Refused, Subject, Uncertain
 from hosts.operations.task import Task
 from vms.operations.base import GuestKind, PowerState, virsh
@@ -33,7 +33,8 @@ class ManagedSave(GuestKind):
     def run(self, task: Task) -> dict[str, Any]:
         self.require_state(task, self.needs)
         guest = self.guest(task)
-        future = task.connection.submit(lambda raw: raw.lookupByUUIDString(task.uuid).managedSave(0))
+        connection = guest.connection
+        future = connection.submit(lambda raw: raw.lookupByUUIDString(task.uuid).managedSave(0))
         cancelled = False
         while not future.done():
             if task.cancel_requested() and not cancelled:
@@ -41,7 +42,9 @@ class ManagedSave(GuestKind):
             self._show(task, guest)
             task.wait(0.3)
         try:
-            task.connection.outcome(future)
+            connection.outcome(future)
+        except Unreachable:
+            raise
         except HypervisorError:
             if cancelled:
                 raise Cancelled(_("Saving was stopped; the guest runs on.")) from None
@@ -65,14 +68,27 @@ class ManagedSave(GuestKind):
         if job.type != "none":
             task.progress(percent=job.percent, remaining=job.remaining, total=job.total, rate=job.rate)
 
+    def _is_saving(self, guest: Any) -> bool:
+        """Whether it is being saved at this moment; a hypervisor that knows no jobs does nothing of the kind."""
+        try:
+            job = guest.job()
+        except (Unsupported, Conflict):
+            return False
+        return job.operation == "save" and job.type in ("bounded", "unbounded")
+
     def recover(self, task: Task) -> dict[str, Any]:
         guest = self.guest(task)
-        while guest.job().operation == "save" and guest.job().type not in ("none", "completed"):
+        cancelled = False
+        while self._is_saving(guest):
+            if task.cancel_requested() and not cancelled:
+                cancelled = self._abort(task, guest)
             self._show(task, guest)
             task.wait(0.5)
         state, _reason = guest.state()
         if state == PowerState.SHUTOFF and guest.has_managed_save():
             return {"saved": True, "recovered": True}
+        if cancelled and state in self.needs:
+            raise Cancelled(_("Saving was stopped; the guest runs on."))
         raise Uncertain(
             _("kvmdash was interrupted while the guest was being saved; it is %(state)s now.")
             % {"state": str(PowerState(state).label)}

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -40,8 +42,6 @@ MOST_BANDWIDTH = 1024 * 1024
 POLL_SECONDS = 0.4
 #: what libvirt's refusal of one host by another looks like from outside
 NOT_LET_IN = (Unreachable, AuthenticationFailed, HostKeyUntrusted, CertificateUntrusted)
-#: how long a host that went away in the middle is waited for before the end is called unknown
-LOST_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +122,25 @@ class Migrate(GuestKind):
     def run(self, task: Task) -> dict[str, Any]:
         self.require_state(task, self.needs)
         target_host = _target_host(task)
-        target = task.connect(target_host)
-        place = _look(target, target_host, task.uuid)
+        with task.looking():
+            target = task.connect(target_host)
+            place = _look(target, target_host, task.uuid)
+            autostart = self.guest(task).read().autostart
         if place.runs:
             raise Refused(
                 _("%(name)s runs on %(host)s too.") % {"name": task.operation.subject_name, "host": target_host}
             )
         # Kept in the row, for the one who recovers.
-        task.progress(now=True, autostart=self.guest(task).read().autostart)
+        task.progress(now=True, autostart=autostart)
         return _Move(task, target_host, target).go()
 
     def recover(self, task: Task) -> dict[str, Any]:
         task.log("kvmdash was interrupted during this move; looking where the guest is.", "warning")
-        return _Move(task, _target_host(task), None).observe()
+        try:
+            target_host = _target_host(task)
+        except Refused as error:
+            raise Uncertain(f"{error} " + _("Look at the guest on %(host)s.") % {"host": task.host.name}) from error
+        return _Move(task, target_host, None).observe()
 
 
 def _bandwidth(value: Any) -> int:
@@ -246,7 +252,8 @@ class _Move:
         connection = self.source
         while not future.done():
             self._obey()
-            self._show()
+            with suppress(Unreachable):  # The call itself tells.
+                self._show()
             self.task.wait(POLL_SECONDS)
             if not connection.is_alive:
                 raise Unreachable(say("The connection to the source was lost."))
@@ -270,13 +277,15 @@ class _Move:
                 self.task.log(f"“{signal.name}” was not possible: {error}", "warning")
 
     def _show(self) -> bool:
-        """Show the running job; False when there is none."""
+        """Show the running job; False when there is none. Raises Unreachable."""
         from hosts.hypervisor.guest import Guest
 
         try:
             job = Guest(self.source, self.task.uuid).job()
+        except Unreachable:
+            raise
         except HypervisorError:
-            return False  # Before the job, after it, or no connection: the follower finds out which.
+            return False  # Before the job or after it.
         if job.type in ("none", "completed", "failed", "cancelled") or job.operation == "migration in":
             return False
         self.task.progress(
@@ -294,11 +303,11 @@ class _Move:
 
     def observe(self) -> dict[str, Any]:
         """Follow what goes on without us, then say how it ended; Uncertain when that cannot be told."""
-        patience = time.monotonic() + LOST_SECONDS
+        patience = time.monotonic() + settings.LOST_SECONDS
         while True:
             source, target = self._places()
             if "unknown" not in (source.state, target.state):
-                patience = time.monotonic() + LOST_SECONDS
+                patience = time.monotonic() + settings.LOST_SECONDS
                 if self._is_still_moving(source):
                     self._obey()
                     self.task.wait(POLL_SECONDS)
@@ -322,9 +331,14 @@ class _Move:
             self.task.wait(1.0)
 
     def _is_still_moving(self, source: Place) -> bool:
-        return source.state in ("running", "paused") and self._show()
+        """Whether a job is under way. A source that is lost in this very moment is not one that has no job."""
+        try:
+            return source.state in ("running", "paused") and self._show()
+        except Unreachable:
+            return True
 
     def _judge(self, source: Place, target: Place) -> dict[str, Any]:
+        self._hear_of_cancelling()
         if target.state in ("running", "paused") and source.state in ("absent", "shutoff"):
             return self._succeeded()
         if source.state in ("running", "paused") and target.state in ("absent", "shutoff"):
@@ -335,6 +349,12 @@ class _Move:
             _("After the interruption the guest is found so: %(source)s; %(target)s. Look at both hosts.")
             % {"source": source, "target": target}
         )
+
+    def _hear_of_cancelling(self) -> None:
+        """What the process that died was asked is told to us too."""
+        for signal in self.task.signals():
+            if signal.name == "cancel":
+                self.cancelled_by = signal.actor_name
 
     def _places(self) -> tuple[Place, Place]:
         return self._place("source"), self._place("target")

@@ -147,11 +147,12 @@ def test_what_cannot_be_stopped_says_so(guest, operator):
 
 
 def dead(kind, vm, **columns):
-    """An operation whose process died while it ran."""
+    """An operation whose process died after it had asked libvirt."""
     from datetime import timedelta
 
     from django.utils import timezone
 
+    columns = {"asked_at": timezone.now(), **columns}
     return Operation.objects.create(
         kind=kind, state="running", host=vm.host, host_name=vm.host.name, subject_uuid=vm.pk, subject_name=vm.name,
         exclusive=True, owner="dead:1", until=timezone.now() - timedelta(minutes=1), attempt=1, **columns,
