@@ -90,7 +90,24 @@ def _arguments(operation: Operation) -> list[tuple[str, Any]]:
     found = operation.arguments
     if operation.kind == queue.BULK:
         found = found.get("arguments", {})
-    labels = {"host": _("To host"), "bandwidth": _("Bandwidth, MiB/s")}
+    labels = {
+        "host": _("To host"),
+        "bandwidth": _("Bandwidth, MiB/s"),
+        "copy_storage": _("Copy the disks too"),
+        "persist": _("Define it on the target"),
+        "undefine_source": _("Remove the definition at the source"),
+        "unsafe": _("The storage is shared – I know it"),
+        "auto_converge": _("Slow the guest down if it must be"),
+        "wait": _("Wait, in seconds"),
+        "enabled": _("Start with the host"),
+        "enable": _("Enable after the test"),
+        "title": _("Title"),
+        "description": _("Description"),
+        "tags": _("Tags"),
+        "add_tags": _("Add tags"),
+        "remove_tags": _("Remove tags"),
+        "folder": _("Folder"),
+    }
     return [(labels.get(name, name.replace("_", " ").capitalize()), _worded(value)) for name, value in found.items()]
 
 
