@@ -81,7 +81,7 @@ def _tools(params: QueryDict, visible: Rows) -> dict[str, Any]:
         "zone": timezone.get_current_timezone_name(),
         "ages": filtering.age_choices(),
         "sizes": filtering.SIZES,
-        "active": filtering.active_filters(params, _names()),
+        "active": _active(params),
     }
 
 
@@ -100,6 +100,13 @@ def _names() -> dict[str, str]:
         "from": pgettext("time", "From"),
         "to": pgettext("time", "Until"),
     }
+
+
+def _active(params: QueryDict) -> list[dict[str, str]]:
+    words = dict(_results()) | dict(filtering.age_choices())
+    return [
+        item | {"value": words.get(item["value"], item["value"])} for item in filtering.active_filters(params, _names())
+    ]
 
 
 def _shown(entry: AuditEntry) -> dict[str, Any]:

@@ -97,4 +97,5 @@ def _active(params: QueryDict) -> list[dict[str, str]]:
     found = filtering.active_filters(params, names)
     words = dict(filtering.age_choices()) | {name: str(kind.label) for name, kind in registry.items()}
     words |= {"active": _("waiting or running"), "trouble": _("needs a look"), BULK: _("Many at once")}
+    words |= {value: str(label) for value, label in State.choices}
     return [item | {"value": words.get(item["value"], item["value"])} for item in found]

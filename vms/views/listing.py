@@ -133,9 +133,26 @@ def _names() -> dict[str, str]:
 def _active(params: QueryDict) -> list[dict[str, str]]:
     names = _names()
     return [
-        {"name": str(names.get(name, name)), "value": value, "url": f"?{_without(params, name)}"}
+        {"name": str(names.get(name, name)), "value": _worded(name, value), "url": f"?{_without(params, name)}"}
         for name, value in active_filters(params).items()
     ]
+
+
+def _worded(name: str, value: str) -> str:
+    """What the form says for a value that is chosen in it."""
+    words: dict[str, Any] = {}
+    if name == "state":
+        words = dict(VirtualMachine.PowerState.choices)
+    elif name == "seen":
+        words = {
+            "live": _("on a connected host"),
+            "stale": _("on a host that cannot be reached"),
+            "gone": _("gone from every host"),
+            "all": _("anywhere, or gone"),
+        }
+    elif name in dict(_flags()):
+        words = {"yes": _("yes"), "no": _("no")}
+    return ", ".join(str(words.get(one, one)) for one in value.split(",")) if words else value
 
 
 def _without(params: QueryDict, name: str) -> str:
