@@ -12,15 +12,22 @@ from typing import Self
 
 from lxml import etree
 
+from vms.definition.boot import Os, Smbios
+from vms.definition.clock import Clock
+from vms.definition.cpu import A_CPUSET, CPUSET, Cpu
 from vms.definition.devices import Devices
 from vms.definition.devices.base import UUID
-from vms.definition.nodes import Nested, Node
-from vms.definition.properties import Choice, Integer, Size, Text, Words
+from vms.definition.features import Features
+from vms.definition.nodes import Many, Nested, Node
+from vms.definition.properties import Choice, Integer, OnOff, Size, Text, Words, YesNo
+from vms.definition.security import LaunchSecurity, SecLabel
+from vms.definition.tuning import BlkioTune, CpuTune, IoThread, MemoryBacking, MemTune, NumaTune
 from vms.definition.xml import MalformedDefinition, parse_to_edit
 
 __all__ = ["Definition", "MalformedDefinition"]
 
 TYPES = ("kvm", "qemu", "xen", "lxc", "bhyve", "hvf", "test", "vmware", "hyperv", "vbox", "vz", "openvz")
+ACTIONS = ("destroy", "restart", "preserve", "rename-restart")
 
 
 class Vcpu(Node):
@@ -30,7 +37,15 @@ class Vcpu(Node):
     count = Integer(".", 1, 65535)
     current = Integer("@current", 1, 65535)
     placement = Choice("@placement", ("static", "auto"))
-    cpuset = Text("@cpuset", r"[0-9,\-^]+", "Processors such as “0-3,6”.")
+    cpuset = Text("@cpuset", CPUSET, A_CPUSET)
+
+
+class MaxMemory(Node):
+    """``<maxMemory>``: how far memory can grow by plugging in more."""
+
+    born = {".": "0", "slots": "16"}
+    size = Size(".", required=True)
+    slots = Integer("@slots", 0, 2**32 - 1, required=True)
 
 
 class Definition(Node):
@@ -46,15 +61,40 @@ class Definition(Node):
     id = Integer("@id", read_only=True)
     name = Text("name", r"[^/\n]+", "A name without “/”.", required=True)
     uuid = Text("uuid", UUID, "A UUID.")
+    genid = Text("genid", UUID, "A UUID.")
     title = Text("title", r"[^\n]+", "One line.")
     description = Text("description")
     tags = Words("metadata/kvmdash:guest/kvmdash:tag")
     folder = Text("metadata/kvmdash:guest/kvmdash:folder")
     os_id = Text("metadata/libosinfo:libosinfo/libosinfo:os@id")
     memory = Size("memory")
+    dump_core = OnOff("memory@dumpCore")
     current_memory = Size("currentMemory")
+    max_memory = Nested("maxMemory", MaxMemory)
+    memory_backing = Nested("memoryBacking", MemoryBacking)
+    memtune = Nested("memtune", MemTune)
+    blkiotune = Nested("blkiotune", BlkioTune)
     vcpu = Nested("vcpu", Vcpu)
-    devices = Nested("devices", Devices)
+    iothreads = Integer("iothreads", 0, 2**32 - 1)
+    iothread_ids = Many("iothreadids/iothread", IoThread)
+    cputune = Nested("cputune", CpuTune)
+    numatune = Nested("numatune", NumaTune)
+    cpu = Nested("cpu", Cpu)
+    os = Nested("os", Os)
+    smbios = Nested("sysinfo[type=smbios]", Smbios)
+    features = Nested("features", Features)
+    clock = Nested("clock", Clock)
+    on_poweroff = Choice("on_poweroff", ACTIONS)
+    on_reboot = Choice("on_reboot", ACTIONS)
+    on_crash = Choice("on_crash", (*ACTIONS, "coredump-destroy", "coredump-restart"))
+    on_lock_failure = Choice("on_lockfailure", ("poweroff", "restart", "pause", "ignore"))
+    suspend_to_mem = YesNo("pm/suspend-to-mem@enabled")
+    suspend_to_disk = YesNo("pm/suspend-to-disk@enabled")
+    partition = Text("resource/partition", r"/[^\n]*", "A path begins with “/”.")
+    seclabels = Many("seclabel", SecLabel)
+    launch_security = Nested("launchSecurity", LaunchSecurity)
+    bootloader = Text("bootloader")
+    devices = Nested("devices", Devices, lasting=True)
 
     @classmethod
     def parse(cls, text: str) -> Self:

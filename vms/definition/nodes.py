@@ -82,18 +82,19 @@ class Node:
         if self._home is not None:
             self._home.prune(parent)
 
-    def prune(self, element: tree.Element | None) -> None:
-        """Remove an element that became empty, and its parents that become empty by that."""
+    def prune(self, element: tree.Element | None, steps: Sequence[tree.Step] = ()) -> None:
+        """Remove an element that became empty, and its parents that become empty by that; ``steps`` led there."""
         own = self.element
+        keys = {step.tag: step.key for step in steps}
         while element is not None and element is not own:
-            if element.tag in self.lasting or not tree.is_empty(element):
+            if element.tag in self.lasting or not tree.is_empty(element, keys.get(element.tag, "")):
                 return
             element = tree.remove(element)
         home = self._home
         if own is None or home is None or self._nested is None or self._nested.lasting or not tree.is_empty(own):
             return
         if own.tag not in home.lasting:
-            home.prune(tree.remove(own))
+            home.prune(tree.remove(own), self._nested.steps)
 
     def get(self, path: str) -> Any:
         """The value at a dotted path: ``get("driver.cache")``, ``get("disks[vda].source.file")``. Raises UnknownProperty."""

@@ -89,7 +89,7 @@ class Property(Generic[T]):
             raise InvalidValue(self.name, "This cannot be left out.")
         left = self.clear(element)
         if left is not None:
-            node.prune(left)
+            node.prune(left, self.steps)
 
     def reach(self, node: Node) -> tree.Element:
         """The element at the end of the path, made when there is none."""

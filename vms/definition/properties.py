@@ -217,7 +217,7 @@ class Words(Property[list[str]]):
         for element, word in zip(elements, words, strict=False):
             self._put(element, word)
         for element in elements[len(words) :]:
-            node.prune(tree.remove(element))
+            node.prune(tree.remove(element), self.steps)
         for word in words[len(elements) :]:
             self._put(self._another(node), word)
 

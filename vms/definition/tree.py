@@ -202,9 +202,11 @@ def drop(element: Element, attribute: str) -> bool:
     return True
 
 
-def is_empty(element: Element) -> bool:
-    """No attribute, no child, not even a comment, no text."""
-    return not len(element) and not element.attrib and _blank(element.text)
+def is_empty(element: Element, besides: str = "") -> bool:
+    """No attribute (``besides`` one), no child, not even a comment, no text."""
+    if len(element) or not _blank(element.text):
+        return False
+    return not element.attrib or (bool(besides) and element.attrib.keys() == [besides])
 
 
 def get_text(element: Element) -> str:

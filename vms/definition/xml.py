@@ -31,7 +31,7 @@ def parse(text: str) -> etree._Element:
     except etree.XMLSyntaxError as error:
         raise MalformedDefinition(str(error), *_position(error)) from error
     if root.tag != "domain":
-        raise MalformedDefinition("The root element is not <domain>.", root.sourceline or 0)
+        raise MalformedDefinition("The root element is not <domain>.", _line(root))
     return root
 
 
@@ -46,6 +46,11 @@ def parse_to_edit(text: str) -> etree._Element:
 def _position(error: etree.XMLSyntaxError) -> tuple[int, int]:
     line, column = error.position
     return int(line), int(column)
+
+
+def _line(element: etree._Element) -> int:
+    line: int | None = element.sourceline
+    return line or 0
 
 
 def _place(text: str, position: int) -> tuple[int, int]:

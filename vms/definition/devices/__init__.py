@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vms.definition.devices.base import PATH, Device
+from vms.definition.devices.character import Channel, Console, Parallel, Serial
+from vms.definition.devices.controller import Controller
 from vms.definition.devices.disk import TARGET_PREFIXES, Cdrom, Disk, Floppy, target_name
+from vms.definition.devices.filesystem import Filesystem
 from vms.definition.devices.graphics import Graphics, Video
+from vms.definition.devices.host import HostDevice, Hub, Lease, RedirectedDevice, RedirectionFilter, Smartcard
 from vms.definition.devices.interface import QEMU_MAC, Interface, fresh_mac
-from vms.definition.nodes import Many, Node
+from vms.definition.devices.memory import Balloon, MemoryModule, SharedMemory
+from vms.definition.devices.small import Input, Iommu, Nvram, Panic, Rng, Tpm, Vsock, Watchdog
+from vms.definition.devices.sound import Audio, Sound
+from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Text
-
-__all__ = ["Cdrom", "Device", "Devices", "Disk", "Floppy", "Graphics", "Interface", "Video"]
 
 
 class Devices(Node):
@@ -27,18 +32,45 @@ class Devices(Node):
     cdroms = Many("disk[device=cdrom]", Cdrom)
     floppies = Many("disk[device=floppy]", Floppy)
     interfaces = Many("interface", Interface)
+    controllers = Many("controller", Controller)
+    filesystems = Many("filesystem", Filesystem)
     graphics = Many("graphics", Graphics)
     videos = Many("video", Video)
+    serials = Many("serial", Serial)
+    parallels = Many("parallel", Parallel)
+    consoles = Many("console", Console)
+    channels = Many("channel", Channel)
+    inputs = Many("input", Input)
+    sounds = Many("sound", Sound)
+    audios = Many("audio", Audio)
+    host_devices = Many("hostdev", HostDevice)
+    redirected_devices = Many("redirdev", RedirectedDevice)
+    redirection_filter = Nested("redirfilter", RedirectionFilter, lasting=True)
+    smartcards = Many("smartcard", Smartcard)
+    hubs = Many("hub", Hub)
+    tpms = Many("tpm", Tpm)
+    rngs = Many("rng", Rng)
+    watchdogs = Many("watchdog", Watchdog)
+    memory_modules = Many("memory", MemoryModule)
+    shared_memories = Many("shmem", SharedMemory)
+    panics = Many("panic", Panic)
+    leases = Many("lease", Lease)
+    balloon = Nested("memballoon", Balloon, lasting=True)
+    vsock = Nested("vsock", Vsock, lasting=True)
+    iommu = Nested("iommu", Iommu, lasting=True)
+    nvram = Nested("nvram", Nvram, lasting=True)
 
-    def all(self) -> Iterator[Device]:
+    def all(self) -> Iterator[Node]:
         """Every device that there is a class for, kind by kind."""
         for name, many in self.lists.items():
             if "[" not in many.path:
                 yield from getattr(self, name)
+        yield from (part for part in (getattr(self, name) for name in self.parts) if part.exists)
 
     def by_alias(self, alias: str) -> Device | None:
         """The device with this alias."""
-        return next((device for device in self.all() if device.alias == alias), None)
+        devices = (device for device in self.all() if isinstance(device, Device))
+        return next((device for device in devices if device.alias == alias), None)
 
     def free_target(self, bus: str) -> str:
         """The first name that no disk has, for a disk on ``bus``: 'vdb', 'sda'."""
