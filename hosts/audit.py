@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from django.utils.translation import pgettext_lazy
 
 from hosts import notify
 from hosts.models import AuditEntry, User
 
 log = structlog.get_logger("audit")
+
+#: by which way something was asked for
+ROADS = {
+    "page": pgettext_lazy("by way of", "page"),
+    "api": pgettext_lazy("by way of", "API"),
+    "console": pgettext_lazy("by way of", "console"),
+    "command": pgettext_lazy("by way of", "command"),
+}
 
 
 @dataclass(frozen=True, slots=True)

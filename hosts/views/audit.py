@@ -14,6 +14,7 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_safe
 
 from hosts import access, filtering
+from hosts.audit import ROADS
 from hosts.filtering import InvalidFilter
 from hosts.models import AuditEntry, User
 from hosts.requests import user_of
@@ -22,7 +23,6 @@ from hosts.views.administration import administrators, tabs
 Rows = QuerySet[AuditEntry]
 FILTERS = ("q", "actor", "action", "result", "road", "age", "from", "to")
 RESULTS = ("done", "queued", "refused", "failed")
-ROADS = ("page", "api", "console", "command")
 _ACTION = re.compile(r"[\w.-]{1,60}\Z")
 MOST_NAMES = 500
 
@@ -103,7 +103,7 @@ def _names() -> dict[str, str]:
 
 
 def _active(params: QueryDict) -> list[dict[str, str]]:
-    words = dict(_results()) | dict(filtering.age_choices())
+    words = {name: str(word) for name, word in ROADS.items()} | dict(_results()) | dict(filtering.age_choices())
     return [
         item | {"value": words.get(item["value"], item["value"])} for item in filtering.active_filters(params, _names())
     ]

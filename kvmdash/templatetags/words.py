@@ -5,6 +5,8 @@ from __future__ import annotations
 from django import template
 from django.utils.translation import pgettext_lazy
 
+from hosts.audit import ROADS
+
 register = template.Library()
 
 #: the words of hosts.hypervisor.words.REASONS
@@ -36,14 +38,6 @@ REASONS = {
     "user": pgettext_lazy("reason of a state", "user"),
     "wakeup": pgettext_lazy("reason of a state", "wakeup"),
     "watchdog": pgettext_lazy("reason of a state", "watchdog"),
-}
-
-#: the roads by which something was asked for (hosts.audit.Actor)
-ROADS = {
-    "page": pgettext_lazy("by way of", "page"),
-    "api": pgettext_lazy("by way of", "API"),
-    "console": pgettext_lazy("by way of", "console"),
-    "command": pgettext_lazy("by way of", "command"),
 }
 
 
