@@ -153,8 +153,11 @@ def _hosts() -> QuerySet[Host]:
 
 
 def _host(row: Any) -> dict[str, Any]:
-    names = [name for name in HostOut.model_fields if name != "guests"]
-    return columns(row, names) | {"guests": Guests(total=row.guests_total, running=row.guests_running)}
+    names = [name for name in HostOut.model_fields if name not in ("guests", "state_text")]
+    return columns(row, names) | {
+        "state_text": row.state_words,
+        "guests": Guests(total=row.guests_total, running=row.guests_running),
+    }
 
 
 def _operation(request: HttpRequest, pk: UUID) -> Operation:

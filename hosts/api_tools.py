@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from ninja import Router, Schema, Status
 from pydantic import BaseModel
 
@@ -25,6 +26,8 @@ from hosts.requests import actor_of
 
 Accepted = Status[OperationOut]
 M = TypeVar("M", bound=Model)
+#: what :func:`find` may not find, for the catalogue of translations
+THINGS = (gettext_noop("host"), gettext_noop("operation"), gettext_noop("virtual machine"))
 
 
 def page_of(rows: QuerySet[M], paging: Paging) -> tuple[list[M], dict[str, int]]:
@@ -38,7 +41,7 @@ def find(rows: QuerySet[M], **wanted: Any) -> M:
     """The one row, or 404."""
     row = rows.filter(**wanted).first()
     if row is None:
-        raise Http404(_("There is no such %(thing)s.") % {"thing": rows.model._meta.verbose_name})
+        raise Http404(_("There is no such %(thing)s.") % {"thing": _(str(rows.model._meta.verbose_name))})
     return row
 
 
@@ -72,7 +75,7 @@ def operation_fields(request: HttpRequest, row: Operation) -> dict[str, Any]:
         "parent": row.parent_id,
         "actor": row.actor_name,
         "progress_text": presenter.progress_text(row),
-        "error": row.error or None,
+        "error": {**row.error, "message": row.error_text} if row.error else None,
         "cancellable": presenter.is_cancellable(row, request.user),
     }
 

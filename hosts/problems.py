@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from ninja import Field, Schema
 
 MEDIA_TYPE = "application/problem+json"
@@ -72,7 +74,7 @@ def answer(
     """A problem as a response."""
     kind, title = KINDS.get(status, KINDS[400 if status < 500 else 500])
     problem = Problem(
-        type=f"{reverse('api:docs')}#{kind}", title=title, status=status, detail=detail, errors=list(errors)
+        type=f"{reverse('api:docs')}#{kind}", title=str(title), status=status, detail=detail, errors=list(errors)
     )
     return HttpResponse(
         problem.model_dump_json(exclude=None if errors else {"errors"}),

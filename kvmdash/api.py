@@ -27,6 +27,7 @@ from hosts.api import router as hosts_router
 from hosts.operations.kind import InvalidArguments, Refused
 from hosts.problems import MEDIA_TYPE, FieldError, ProblemError, answer
 from hosts.tokens import BearerToken, Session
+from hosts.said import said
 from kvmdash.api_docs import problems, sections
 from vms.api import router as vms_router
 
@@ -56,13 +57,13 @@ class JsonParser(Parser):
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON value")
+    raise ValueError(_("%(name)s is not a JSON value") % {"name": name})
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise ValueError("a number is too large")
+        raise ValueError(_("a number is too large"))
     return number
 
 
@@ -137,7 +138,7 @@ def _field_error(one: dict[str, Any]) -> FieldError:
     source, *place = [str(part) for part in one["loc"]]
     if source == "body":
         place = place[1:]
-    return FieldError(location=source, field=".".join(place), message=one["msg"])
+    return FieldError(location=source, field=".".join(place), message=said(one["msg"]))
 
 
 @api.exception_handler(InvalidArguments)

@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hosts.problems import KINDS
@@ -64,8 +65,8 @@ def _endpoint(schema: dict[str, Any], path: str, method: str, operation: dict[st
         "id": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "summary": operation["summary"],
-        "description": operation.get("description", "").replace("``", ""),
+        "summary": _said(operation["summary"]),
+        "description": _said(operation.get("description", "")).replace("``", ""),
         "parameters": [_parameter(one) for one in operation.get("parameters", [])],
         "body": _fields(schema, body),
         "takes_body": body is not None,
@@ -76,12 +77,29 @@ def _endpoint(schema: dict[str, Any], path: str, method: str, operation: dict[st
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+def _said(text: str) -> str:
+    """A text of the description in the reader's language."""
+    return gettext(text) if text else ""
+
+
+def texts(schema: dict[str, Any]) -> list[str]:
+    """Everything the page says of the API, in English: what there is to translate (the makemessages command asks)."""
+    found: list[str] = []
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            found += [operation["summary"], operation.get("description", "")]
+            found += [one.get("description", "") for one in operation.get("parameters", [])]
+    for part in schema["components"]["schemas"].values():
+        found += [one.get("description", "") for one in part.get("properties", {}).values()]
+    return sorted(set(filter(None, found)))
+
+
     return {
         "name": parameter["name"],
         "place": parameter["in"],
         "type": _type(parameter["schema"]),
         "required": parameter.get("required", False),
-        "text": parameter.get("description") or PLACES.get(parameter["name"], ""),
+        "text": _said(parameter.get("description", "")) or PLACES.get(parameter["name"], ""),
     }
 
 
@@ -111,7 +129,7 @@ def _fields(schema: dict[str, Any], part: dict[str, Any] | None) -> list[dict[st
     _name, resolved = _resolved(schema, part)
     required = resolved.get("required", [])
     return [
-        {"name": name, "type": _type(one), "required": name in required, "text": one.get("description", "")}
+        {"name": name, "type": _type(one), "required": name in required, "text": _said(one.get("description", ""))}
         for name, one in resolved.get("properties", {}).items()
     ]
 

@@ -19,6 +19,7 @@ from hosts.operations import queue
 from hosts.operations.kind import Kind, registry
 from hosts.problems import ANY, CHANGE, FieldError, ProblemError, invalid
 from hosts.requests import actor_of, client_address, user_of
+from hosts.said import said
 from hosts.tokens import token_of
 from vms.api_schemas import (
     ARGUMENTS,
@@ -146,7 +147,7 @@ def _arguments_of(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
         return sent(ARGUMENTS.get(kind.name, AnyArguments).model_validate(given))
     except ValidationError as error:
         wrong = [
-            FieldError(location="body", field=".".join(map(str, ("arguments", *one["loc"]))), message=one["msg"])
+            FieldError(location="body", field=".".join(map(str, ("arguments", *one["loc"]))), message=said(one["msg"]))
             for one in error.errors(include_url=False)
         ]
         raise ProblemError(422, wrong[0].message, wrong) from error
