@@ -13,18 +13,18 @@ from ninja import Field, Schema
 MEDIA_TYPE = "application/problem+json"
 
 #: status → the anchor of its explanation on the documentation page, and its title
-KINDS: dict[int, tuple[str, str]] = {
-    400: ("unreadable", "The request cannot be read"),
-    401: ("not-authenticated", "Not authenticated"),
-    403: ("denied", "Not allowed"),
-    404: ("not-found", "Not found"),
-    405: ("method", "Method not allowed"),
-    409: ("refused", "Not now"),
-    413: ("too-large", "Request too large"),
-    415: ("media-type", "Not JSON"),
-    422: ("invalid", "Invalid values"),
-    429: ("too-many", "Too many failed attempts"),
-    500: ("server-error", "Server error"),
+KINDS: dict[int, tuple[str, Any]] = {
+    400: ("unreadable", _("The request cannot be read")),
+    401: ("not-authenticated", _("Not authenticated")),
+    403: ("denied", _("Not allowed")),
+    404: ("not-found", _("Not found")),
+    405: ("method", _("Method not allowed")),
+    409: ("refused", _("Not now")),
+    413: ("too-large", _("Request too large")),
+    415: ("media-type", _("Not JSON")),
+    422: ("invalid", _("Invalid values")),
+    429: ("too-many", _("Too many failed attempts")),
+    500: ("server-error", _("Server error")),
 }
 
 

@@ -26,8 +26,8 @@ from hosts.access import Denied
 from hosts.api import router as hosts_router
 from hosts.operations.kind import InvalidArguments, Refused
 from hosts.problems import MEDIA_TYPE, FieldError, ProblemError, answer
-from hosts.tokens import BearerToken, Session
 from hosts.said import said
+from hosts.tokens import BearerToken, Session
 from kvmdash.api_docs import problems, sections
 from vms.api import router as vms_router
 

@@ -76,7 +76,6 @@ def _endpoint(schema: dict[str, Any], path: str, method: str, operation: dict[st
     }
 
 
-def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 def _said(text: str) -> str:
     """A text of the description in the reader's language."""
     return gettext(text) if text else ""
@@ -94,6 +93,7 @@ def texts(schema: dict[str, Any]) -> list[str]:
     return sorted(set(filter(None, found)))
 
 
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": parameter["name"],
         "place": parameter["in"],
