@@ -25,6 +25,7 @@ KINDS: dict[int, tuple[str, Any]] = {
     422: ("invalid", _("Invalid values")),
     429: ("too-many", _("Too many failed attempts")),
     500: ("server-error", _("Server error")),
+    503: ("not-now", _("Not just now")),
 }
 
 

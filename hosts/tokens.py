@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import structlog
 from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Q
@@ -24,6 +25,9 @@ from hosts.audit import Actor
 from hosts.models import ApiToken, User
 from hosts.problems import ProblemError
 from hosts.requests import client_address
+from hosts.work import DATABASE_AWAY
+
+log = structlog.get_logger(__name__)
 
 MOST_FAILURES = 30
 WINDOW_SECONDS = 60
@@ -82,8 +86,16 @@ def _mark_used(row: ApiToken) -> None:
     now = timezone.now()
     if row.last_used_at is not None and row.last_used_at > now - USED_EVERY:
         return
+    failed = f"token-not-noted:{row.prefix}:{row.pk}"
+    if cache.get(failed):
+        return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_EVERY)
-    ApiToken.objects.filter(stale, pk=row.pk).update(last_used_at=now)
+    try:
+        ApiToken.objects.filter(stale, pk=row.pk).update(last_used_at=now)
+    except DATABASE_AWAY as error:
+        # Reading must not fail because this cannot be written, nor wait for it each time.
+        cache.set(failed, True, USED_EVERY.total_seconds())
+        log.warning("the use of a token could not be noted", error=str(error))
 
 
 def _refused(request: HttpRequest, detail: str) -> ProblemError:

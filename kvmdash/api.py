@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -29,6 +30,7 @@ from hosts.problems import MEDIA_TYPE, FieldError, ProblemError, answer
 from hosts.said import said
 from hosts.tokens import BearerToken, Session
 from kvmdash.api_docs import problems, sections
+from kvmdash.trouble import database_away
 from vms.api import router as vms_router
 
 log = structlog.get_logger(__name__)
@@ -171,6 +173,12 @@ def _on_too_big(_request: HttpRequest, _error: Any) -> HttpResponse:
 @api.exception_handler(BadRequest)
 def _on_unreadable(_request: HttpRequest, _error: Any) -> HttpResponse:
     return answer(400, _("The request could not be read."))
+
+
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def _on_database_away(request: HttpRequest, error: Any) -> HttpResponse:
+    return database_away(request, error)
 
 
 @api.exception_handler(Exception)

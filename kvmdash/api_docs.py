@@ -37,6 +37,7 @@ MEANINGS = {
     422: _("Values are wrong; errors says which and why. Nothing was changed."),
     429: _("Too many attempts with wrong tokens from this address; Retry-After says how long to wait."),
     500: _("A mistake of ours; the log has it under the id in X-Request-ID."),
+    503: _("The database is busy, full or away. What was asked for was not done; Retry-After says when to ask again."),
 }
 
 

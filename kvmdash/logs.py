@@ -54,6 +54,8 @@ def configure(form: str, level: str) -> None:
                 "uvicorn.access": {"level": "WARNING"},
                 "uvicorn.error": {"level": "WARNING"},
                 "asyncssh": {"level": "WARNING"},
+                # A traceback each second while Redis is away; hosts.notify says the same in one line.
+                "channels_redis": {"level": "CRITICAL"},
                 "websockets": {"level": "WARNING"},
             },
         }

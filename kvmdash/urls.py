@@ -16,6 +16,8 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
+handler500 = "kvmdash.trouble.server_error"
+
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("overview/history.json", views.overview_history, name="overview_history"),
