@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.utils import translation
 
 from hosts import access
 from hosts.hub import STALE_TOPICS, Socket, hub
@@ -31,9 +31,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self._send_text(json.dumps({"hello": {"version": settings.VERSION}}))
 
     def _language(self) -> str:
-        cookie = self.scope.get("cookies", {}).get(settings.LANGUAGE_COOKIE_NAME, "")
-        known = dict(settings.LANGUAGES)
-        return cookie if cookie in known else translation.get_language() or settings.LANGUAGE_CODE
+        """The language of the page: it says so itself, for another tab may have changed the cookie since it was made."""
+        named = parse_qs(self.scope.get("query_string", b"").decode("ascii", "replace")).get("language", [""])[0]
+        return named if named in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
     async def _send_text(self, text: str) -> None:
         await self.base_send({"type": "websocket.send", "text": text})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.utils import translation
@@ -98,7 +99,9 @@ def _words(value: str, catalogue: Catalogue) -> str:
 @cache
 def _catalogue(language: str) -> Catalogue:
     # As Django's JavaScriptCatalog does: there is no other way to all of a language's messages.
-    messages = DjangoTranslation(language, domain="django", localedirs=settings.LOCALE_PATHS)._catalog or {}
+    paths = [str(path) for path in settings.LOCALE_PATHS]
+    translations: Any = DjangoTranslation(language, domain="django", localedirs=paths)
+    messages = translations._catalog or {}
     plain = {
         english: text
         for english, text in messages.items()
