@@ -46,7 +46,7 @@ lock:
 	$(VENV)/bin/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
 
 messages: $(STAMPS)/ready
-	$(PYTHON) manage.py makemessages --locale vi --no-obsolete --ignore node_modules --ignore .venv --ignore var
+	$(PYTHON) manage.py makemessages
 	$(PYTHON) manage.py compilemessages --verbosity 0
 
 $(STAMPS)/system: tools/setup
