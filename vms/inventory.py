@@ -126,7 +126,6 @@ def _take_in(host_id: int, records: list[GuestRecord], now: datetime) -> None:
         suspects = VirtualMachine.objects.filter(uuid__in=same).exclude(suspected_at=None)
         settled, membership = _settle(_rows(seen), host_id, seen)
         _write_sightings(list(seen.values()))
-        _save_tags(settled)
         suspects_now = [str(pk) for pk in suspects.values_list("pk", flat=True)]
     _tell(settled, membership)
     _settle_all(suspects_now)
@@ -179,7 +178,6 @@ def _settle_all(uuids: list[str]) -> None:
     for start in range(0, len(uuids), CHUNK):
         with transaction.atomic():
             settled, membership = _settle(list(_locked(uuids[start : start + CHUNK])))
-            _save_tags(settled)
         _tell(settled, membership)
 
 
@@ -199,7 +197,9 @@ def _settle(
         for sighting in mine:
             sighting.host = hosts[sighting.host_id]
         membership |= settle(vm, mine)
+    tags = {vm.uuid: set(vm.seen_tags or ()) for vm in vms if _tags_differ(vm)}
     VirtualMachine.objects.bulk_create(vms, update_conflicts=True, unique_fields=["uuid"], update_fields=SETTLED)
+    _save_tags(tags)
     return vms, membership
 
 
@@ -215,9 +215,8 @@ def _tell(vms: list[VirtualMachine], membership: bool) -> None:
         notify.changed(*[f"vm:{vm.uuid}" for vm in vms], *(["vms"] if membership else []), "vms-any")
 
 
-def _save_tags(vms: list[VirtualMachine]) -> None:
-    """Tie the guests to the tags just read from their metadata."""
-    moved = {vm.uuid: set(vm.seen_tags or ()) for vm in vms if _tags_differ(vm)}
+def _save_tags(moved: dict[uuid_module.UUID, set[str]]) -> None:
+    """Tie guests to the tags just read from their metadata."""
     if not moved:
         return
     names = set[str]().union(*moved.values())
