@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -234,15 +235,19 @@ class Connection:
         self.close()
 
 
-_hanging: dict[str, Future[Any]] = {}
+#: seconds until another open is tried while one hangs; doubled with each that hangs, up to the longest
+HANGING_SECONDS, HANGING_SECONDS_LONGEST = 30.0, 600.0
+_hanging: dict[str, list[tuple[float, Future[Any]]]] = {}
 _hanging_lock = threading.Lock()
 
 
 def _open_within(target: Target, seconds: float) -> libvirt.virConnect:
-    """virConnectOpenAuth on a thread of its own. While one hangs beyond its deadline, no more are started for that URI."""
-    with _hanging_lock:
-        hanging = _hanging.get(target.uri)
-    if hanging is not None and not hanging.done():
+    """virConnectOpenAuth on a thread of its own.
+
+    One that hangs cannot be ended, and may never end (its host lost power after it took the connection): others are tried
+    beside it, but ever more seldom, so that a frozen daemon does not fill the process with threads.
+    """
+    if _must_wait(target.uri):
         raise errors.Silent(say("The host took the connection and has not answered since."))
     future: Future[Any] = Future()
     threading.Thread(target=_open_into, args=(future, target), name="libvirt-open", daemon=True).start()
@@ -250,13 +255,25 @@ def _open_within(target: Target, seconds: float) -> libvirt.virConnect:
         return future.result(seconds)
     except FutureTimeout:
         with _hanging_lock:
-            _hanging[target.uri] = future
+            _hanging.setdefault(target.uri, []).append((time.monotonic(), future))
         future.add_done_callback(_close_late)
         raise errors.Silent(
             say("The host took the connection and did not answer within %(seconds)s s.", seconds=f"{seconds:g}")
         ) from None
     except libvirt.libvirtError as error:
         raise translate(error) from error
+
+
+def _must_wait(uri: str) -> bool:
+    """Whether enough hang already; those that ended are forgotten."""
+    with _hanging_lock:
+        hanging = [(since, future) for since, future in _hanging.get(uri, []) if not future.done()]
+        if not hanging:
+            _hanging.pop(uri, None)
+            return False
+        _hanging[uri] = hanging
+    pause = min(HANGING_SECONDS * 2.0 ** (len(hanging) - 1), HANGING_SECONDS_LONGEST)
+    return time.monotonic() - hanging[-1][0] < pause
 
 
 def _open_into(future: Future[Any], target: Target) -> None:

@@ -1,6 +1,7 @@
 """The libvirt boundary against libvirt's own test driver."""
 
 import queue
+import socket
 import threading
 import uuid
 
@@ -124,6 +125,24 @@ def test_opening_a_frozen_host_gives_up_and_does_not_pile_up_threads(make_test_h
             Connection.open(Target(frozen.uri), seconds=0.5)
     assert sum(thread.name == "libvirt-open" for thread in threading.enumerate()) <= 1
     frozen.thaw()
+
+
+def test_an_open_that_never_ends_does_not_keep_the_host_away_for_ever(make_test_host, monkeypatch):
+    """As when a machine loses power after it took the connection: nobody ever answers, and nobody says goodbye."""
+    came_back = make_test_host()
+    came_back.kill()
+    with socket.create_server(("127.0.0.1", came_back.port)) as listener:
+        with pytest.raises(errors.Silent):
+            Connection.open(Target(came_back.uri), seconds=0.5)
+        kept = [listener.accept()[0] for _ in range(2)]  # the look whether the port is open, and the open itself
+    came_back.start()
+    with pytest.raises(errors.Silent, match="since"):
+        Connection.open(Target(came_back.uri), seconds=0.5)
+    monkeypatch.setattr("hosts.hypervisor.connection.HANGING_SECONDS", 0.0)
+    with Connection.open(Target(came_back.uri)) as connection:
+        assert connection.is_alive
+    for connected in kept:
+        connected.close()
 
 
 def test_a_connection_whose_daemon_dies_says_so(make_test_host, eventually):
