@@ -11,6 +11,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.utils import timezone
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from hosts.models import User
 from hosts.people import Profile
@@ -126,7 +127,7 @@ class TokenForm(forms.Form):
             (30, _("in 30 days")),
             (90, _("in 90 days")),
             (365, _("in a year")),
-            (0, _("never")),
+            (0, pgettext_lazy("expires", "never")),
         ],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from hosts.hypervisor.errors import Conflict, HypervisorError, Unreachable, Unsupported
 from hosts.operations.kind import Cancelled, Refused, Subject, Uncertain
@@ -16,7 +17,7 @@ class ManagedSave(GuestKind):
     """virDomainManagedSave, followed and abortable."""
 
     name = "managed-save"
-    label = _("Save")
+    label = pgettext_lazy("operation", "Save")
     verb = "vm.managed_save"
     needs = (PowerState.RUNNING, PowerState.PAUSED)
     cancellable = True
