@@ -47,7 +47,7 @@ lock:
 
 messages: $(STAMPS)/ready
 	$(PYTHON) manage.py makemessages
-	$(PYTHON) manage.py compilemessages --verbosity 0
+	$(PYTHON) manage.py compilemessages --verbosity 0 --locale vi --ignore .venv --ignore node_modules
 
 $(STAMPS)/system: tools/setup
 	@mkdir -p $(STAMPS)
@@ -67,7 +67,7 @@ $(STAMPS)/assets: $(STAMPS)/node $(STAMPS)/python kvmdash/assets.py $(wildcard t
 	@touch $@
 
 $(STAMPS)/messages: $(STAMPS)/python $(wildcard kvmdash/locale/*/LC_MESSAGES/*.po)
-	$(PYTHON) manage.py compilemessages --verbosity 0
+	$(PYTHON) manage.py compilemessages --verbosity 0 --locale vi --ignore .venv --ignore node_modules
 	@touch $@
 
 $(STAMPS)/ready: $(STAMPS)/assets $(STAMPS)/messages
