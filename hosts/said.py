@@ -6,14 +6,15 @@ the catalogue of translations (docs/translating.md) knows the sentence, or the p
 
 from __future__ import annotations
 
+import gettext
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.utils import translation
-from django.utils.translation.trans_real import DjangoTranslation
 
 KEPT_IN = "en"
 #: longer texts are no sentences of ours but what libvirt or a program printed
@@ -98,13 +99,9 @@ def _words(value: str, catalogue: Catalogue) -> str:
 
 @cache
 def _catalogue(language: str) -> Catalogue:
-    # As Django's JavaScriptCatalog does: there is no other way to all of a language's messages.
-    paths = [str(path) for path in settings.LOCALE_PATHS]
-    translations: Any = DjangoTranslation(language, domain="django", localedirs=paths)
-    messages = translations._catalog or {}
     plain = {
         english: text
-        for english, text in messages.items()
+        for english, text in _messages(language).items()
         if isinstance(english, str) and isinstance(text, str) and english and text and "\x04" not in english
     }
     patterns = [english for english in plain if _PLACEHOLDER.search(english) and _letters(english) >= FEWEST_LETTERS]
@@ -113,6 +110,19 @@ def _catalogue(language: str) -> Catalogue:
         {english: text for english, text in plain.items() if not _PLACEHOLDER.search(english)},
         [Pattern(_shape(english), plain[english]) for english in patterns],
     )
+
+
+def _messages(language: str) -> dict[Any, Any]:
+    """Our own compiled catalogue; empty where there is none."""
+    found: dict[Any, Any] = {}
+    for path in settings.LOCALE_PATHS:
+        file = gettext.find("django", str(path), [translation.to_locale(language)])
+        if file is not None:
+            with Path(file).open("rb") as handle:
+                compiled: Any = gettext.GNUTranslations(handle)
+            # There is no public way to all messages of a language; Django's JavaScriptCatalog takes this one, too.
+            found |= compiled._catalog
+    return found
 
 
 def _letters(english: str) -> int:
