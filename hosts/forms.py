@@ -16,6 +16,7 @@ from hosts.hypervisor.errors import InvalidUri
 from hosts.hypervisor.uri import LibvirtUri, parse
 from hosts.models import Host
 from hosts.models.host import host_name_validator
+from hosts.said import said
 from hosts.secrets import Sealed
 
 #: words that stand in addresses where a host's name stands
@@ -227,7 +228,7 @@ class HostForm(forms.Form):
         try:
             data["ssh_host_key"] = "\n".join(dict.fromkeys(probe.host_key_of(line).line for line in self.pins))
         except ValueError as error:
-            self.add_error(None, str(error))
+            self.add_error(None, said(str(error)))
 
     def _check_pair(self, data: dict[str, Any]) -> None:
         certificate = data.get("tls_certificate", "")
@@ -272,7 +273,7 @@ def _checked_uri(text: str) -> str:
     try:
         return str(parse(text, allow_test=settings.TEST_URI_ALLOWED))
     except InvalidUri as error:
-        raise ValidationError(str(error)) from error
+        raise ValidationError(said(str(error))) from error
 
 
 class RemoveForm(forms.Form):

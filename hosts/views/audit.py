@@ -18,6 +18,7 @@ from hosts.audit import ROADS
 from hosts.filtering import InvalidFilter
 from hosts.models import AuditEntry, User
 from hosts.requests import user_of
+from hosts.said import said
 from hosts.views.administration import administrators, tabs
 
 Rows = QuerySet[AuditEntry]
@@ -113,6 +114,8 @@ def _shown(entry: AuditEntry) -> dict[str, Any]:
     """A row with its details in words; the operation is a link instead."""
     detail = dict(entry.detail)
     operation = filtering.uuid_of(str(detail.pop("operation", "")))
+    if "reason" in detail:
+        detail["reason"] = said(str(detail["reason"]))
     words = ", ".join(f"{name}: {value}" for name, value in detail.items())
     result = dict(_results()).get(entry.result, entry.result)
     return {"row": entry, "operation": operation, "words": words, "result": result}

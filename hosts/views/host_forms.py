@@ -20,6 +20,7 @@ from hosts.models import Host
 from hosts.operations import queue
 from hosts.operations.kind import Refused
 from hosts.requests import actor_of, user_of
+from hosts.said import said
 from hosts.views import answers
 from hosts.views.hosts import host_or_404, tab_url
 
@@ -99,9 +100,9 @@ def keys(request: HttpRequest, name: str = "") -> HttpResponse:
         shown = probe.fetch_host_keys(uri.host, uri.effective_port, KEY_SECONDS)
     except InvalidUri as error:
         address_error = form.errors.get("address") or form.errors.get("uri")
-        context["error"] = address_error[0] if address_error else str(error)
+        context["error"] = address_error[0] if address_error else said(str(error))
     except HypervisorError as error:
-        context["error"], context["detail"] = str(error), error.detail
+        context["error"], context["detail"] = said(str(error)), error.detail
     context["keys"] = _listed(form.pins, shown, host)
     context["changed"] = any(key["state"] == "changed" for key in context["keys"])
     return render(request, "hosts/_keys.html", context)
