@@ -20,7 +20,7 @@ class Os(Node):
         "type firmware init initarg initenv initdir inituser initgroup loader nvram kernel initrd root cmdline dtb acpi boot "
         "bootmenu bios smbios"
     )
-    type = Choice("type", ("hvm", "exe", "xen", "linux", "xenpvh"))
+    type = Choice("type", ("hvm", "exe", "xen", "linux", "xenpvh"), required=True)
     arch = Choice("type@arch", ARCHITECTURES, born=_TYPE)
     machine = Text("type@machine", r"[a-zA-Z0-9_.\-]+", born=_TYPE)
     firmware = Choice("@firmware", ("efi", "bios"))
@@ -34,7 +34,7 @@ class Os(Node):
     nvram = Text("nvram", _PATH, _HINT)
     nvram_template = Text("nvram@template", _PATH, _HINT)
     boot_devices = Words("boot@dev", ("hd", "cdrom", "network", "fd"))
-    boot_menu = YesNo("bootmenu@enable")
+    boot_menu = YesNo("bootmenu@enable", whole=True)
     boot_menu_timeout = Integer("bootmenu@timeout", 0, 65535, born={"enable": "yes"})
     smbios = Choice("smbios@mode", ("emulate", "host", "sysinfo"))
     bios_serial = YesNo("bios@useserial")

@@ -34,7 +34,7 @@ class Vcpu(Node):
     """``<vcpu>``: how many processors."""
 
     born = {".": "1"}
-    count = Integer(".", 1, 65535)
+    count = Integer(".", 1, 65535, whole=True)
     current = Integer("@current", 1, 65535)
     placement = Choice("@placement", ("static", "auto"))
     cpuset = Text("@cpuset", CPUSET, A_CPUSET)
@@ -57,7 +57,7 @@ class Definition(Node):
         "bootloader bootloader_args os idmap features cpu clock on_poweroff on_reboot on_crash on_lockfailure "
         "pm perf devices seclabel keywrap launchSecurity"
     )
-    type = Choice("@type", TYPES)
+    type = Choice("@type", TYPES, required=True)
     id = Integer("@id", read_only=True)
     name = Text("name", r"[^/\n]+", "A name without “/”.", required=True)
     uuid = Text("uuid", UUID, "A UUID.")

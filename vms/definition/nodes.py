@@ -73,7 +73,8 @@ class Node:
             return element
         if self._home is None or self._nested is None:
             raise InvalidValue(type(self).__name__, "It is no longer part of the definition.")
-        return tree.reach(self._home.reach(), self._nested.steps, self._home.ranks, self.born)
+        steps = self._nested.steps
+        return tree.reach(self._home.reach(), steps, self._home.ranks, tree.births(steps, self.born))
 
     def remove(self) -> None:
         """Take the element out of the definition with all it holds, and what held nothing but it."""
@@ -90,11 +91,11 @@ class Node:
             if element.tag in self.lasting or not tree.is_empty(element, keys.get(element.tag, "")):
                 return
             element = tree.remove(element)
-        home = self._home
-        if own is None or home is None or self._nested is None or self._nested.lasting or not tree.is_empty(own):
+        home, nested = self._home, self._nested
+        if own is None or home is None or nested is None or nested.lasting or own.tag in home.lasting:
             return
-        if own.tag not in home.lasting:
-            home.prune(tree.remove(own), self._nested.steps)
+        if tree.is_empty(own, nested.steps[-1].key):
+            home.prune(tree.remove(own), nested.steps)
 
     def get(self, path: str) -> Any:
         """The value at a dotted path: ``get("driver.cache")``, ``get("disks[vda].source.file")``. Raises UnknownProperty."""

@@ -28,7 +28,8 @@ class Property(Generic[T]):
     """One declared place: 'child/grandchild@attribute', '@attribute', 'child' (its text) or '.' (the element's own text).
 
     ``required``: cannot be removed. ``read_only``: libvirt's to say. ``default``: what is read where nothing is.
-    ``born``: attributes ('.' is the text) that the element is given when it is made for this.
+    ``born``: attributes ('.' is the text, 'tag@name' one of a parent) that elements are given when they are made for this.
+    ``whole``: the element is nothing without it, and goes with it.
     """
 
     #: what a form needs to know: text, integer, size, choice, flag, presence, words
@@ -44,10 +45,12 @@ class Property(Generic[T]):
         read_only: bool = False,
         default: Any = None,
         born: Mapping[str, str] = _NOTHING,
+        whole: bool = False,
     ) -> None:
         self.path = path
         self.steps, self.attribute = tree.parse_path(path)
-        self.required, self.read_only, self.default, self.born = required, read_only, default, born
+        self.births = tree.births(self.steps, born) if born else ()
+        self.required, self.read_only, self.default, self.born, self.whole = required, read_only, default, born, whole
 
     def __set_name__(self, owner: type[Node], name: str) -> None:
         self.owner, self.name = owner, name
@@ -76,7 +79,8 @@ class Property(Generic[T]):
             self._remove(node)
             return
         element = tree.walk(node.element, self.steps)
-        if element is not None and self.take(element) == value:
+        found = None if element is None else self.take(element)
+        if value == (self.default if found is None else found):
             return
         self.check(value)
         self.put(self.reach(node) if element is None else element, value)
@@ -87,13 +91,15 @@ class Property(Generic[T]):
             return
         if self.required:
             raise InvalidValue(self.name, "This cannot be left out.")
-        left = self.clear(element)
-        if left is not None:
-            node.prune(left, self.steps)
+        there = self.raw(element) is not None if self.attribute else True
+        if self.whole and there and not self.steps:
+            node.remove()
+        elif there:
+            node.prune(tree.remove(element) if self.whole else self.clear(element), self.steps)
 
     def reach(self, node: Node) -> tree.Element:
         """The element at the end of the path, made when there is none."""
-        return tree.reach(node.reach(), self.steps, node.ranks, self.born)
+        return tree.reach(node.reach(), self.steps, node.ranks, self.births)
 
     def raw(self, element: tree.Element) -> str | None:
         """The characters at the place; None when it does not exist."""
@@ -112,11 +118,12 @@ class Property(Generic[T]):
             tree.set_text(element, self.encode(value))
 
     def clear(self, element: tree.Element) -> tree.Element | None:
-        """Remove the value; the element that may be empty now, None when there was nothing to remove."""
-        if not self.attribute:
-            tree.set_text(element, "")
+        """Remove the value, which is there; the element that may be empty now."""
+        if self.attribute:
+            tree.drop(element, self.attribute)
             return element
-        return element if tree.drop(element, self.attribute) else None
+        tree.set_text(element, "")
+        return tree.remove(element) if self.steps and tree.is_remark(element) else element
 
     def check(self, value: T) -> None:
         """Raises InvalidValue for what must not be written."""

@@ -117,10 +117,8 @@ class Size(Property[int | None]):
         return element
 
     def clear(self, element: tree.Element) -> tree.Element | None:
-        there = super().clear(element)
-        if there is not None:
-            tree.drop(there, self.unit)
-        return there
+        tree.drop(element, self.unit)
+        return super().clear(element)
 
     def encode(self, value: int | None) -> str:
         return str(value)

@@ -68,16 +68,24 @@ def walk(element: Element | None, steps: Sequence[Step]) -> Element | None:
 
 
 def reach(
-    element: Element, steps: Sequence[Step], order: Mapping[str, int], born: Mapping[str, str] = NOTHING
+    element: Element, steps: Sequence[Step], order: Mapping[str, int], births: Sequence[Mapping[str, str]] = ()
 ) -> Element:
-    """Like ``walk``, and makes what is missing; ``order`` is for the first step, ``born`` for the last."""
-    last = len(steps) - 1
+    """Like ``walk``, and makes what is missing; ``order`` is for the first step, ``births`` one for each."""
     for position, step in enumerate(steps):
         found = child(element, step)
         if found is None:
-            found = create(element, step, order, born if position == last else NOTHING)
+            found = create(element, step, order, births[position] if births else NOTHING)
         element, order = found, NO_ORDER
     return element
+
+
+def births(steps: Sequence[Step], born: Mapping[str, str]) -> list[Mapping[str, str]]:
+    """For each step what a new element has from the start: 'name' is for the last one, 'tag@name' for the one of that tag."""
+    found: list[Mapping[str, str]] = [
+        {name.partition("@")[2]: value for name, value in born.items() if name.startswith(step.tag + "@")}
+        for step in steps
+    ]
+    return [*found[:-1], {**found[-1], **{name: born[name] for name in born if "@" not in name}}] if found else []
 
 
 def create(
@@ -207,6 +215,11 @@ def is_empty(element: Element, besides: str = "") -> bool:
     if len(element) or not _blank(element.text):
         return False
     return not element.attrib or (bool(besides) and element.attrib.keys() == [besides])
+
+
+def is_remark(element: Element) -> bool:
+    """Nothing but comments."""
+    return not element.attrib and _blank(get_text(element)) and not any(isinstance(inner.tag, str) for inner in element)
 
 
 def get_text(element: Element) -> str:

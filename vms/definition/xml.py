@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lxml import etree
 
 #: libvirt's own limit for a string over the wire (REMOTE_STRING_MAX), in characters here
@@ -49,8 +51,8 @@ def _position(error: etree.XMLSyntaxError) -> tuple[int, int]:
 
 
 def _line(element: etree._Element) -> int:
-    line: int | None = element.sourceline
-    return line or 0
+    line: Any = element.sourceline  # the stubs have no type for it
+    return int(line or 0)
 
 
 def _place(text: str, position: int) -> tuple[int, int]:

@@ -31,7 +31,7 @@ class Address(Node):
         required=True,
     )  # fmt: skip
     domain = Integer("@domain", digits=4, maximum=2**32 - 1)
-    slot = Integer("@slot", digits=2, maximum=255)
+    slot = Integer("@slot", digits=2, maximum=31)
     function = Integer("@function", digits=1, maximum=7)
     multifunction = OnOff("@multifunction")
     bus = Text("@bus", r"[0-9a-fA-Fx]{1,5}")
@@ -73,7 +73,7 @@ class Device(Node):
 class Bootable(Device):
     """A device that the guest may boot from."""
 
-    boot_order = Integer("boot@order", 1, 2**31 - 1)
+    boot_order = Integer("boot@order", 1, 2**31 - 1, whole=True)
     boot_loadparm = Text("boot@loadparm", r"[a-zA-Z0-9. ]{1,8}", born={"order": "1"})
 
 

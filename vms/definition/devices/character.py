@@ -50,12 +50,12 @@ class Character(Device):
 
     born = {"type": "pty"}
     order = "source protocol log target alias address acpi"
-    type = Choice("@type", TYPES)
+    type = Choice("@type", TYPES, required=True)
     tty = Text("@tty", read_only=True)
     source = Nested("source", Source)
     sources = Many("source", Source)
     protocol = Choice("protocol@type", ("raw", "telnet", "telnets", "tls"))
-    log_file = Text("log@file", r"/[^\n]+", "A path begins with “/”.")
+    log_file = Text("log@file", r"/[^\n]+", "A path begins with “/”.", whole=True)
     log_append = OnOff("log@append")
 
 

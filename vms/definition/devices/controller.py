@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from vms.definition.devices.base import Indexed, VirtioDriver
 from vms.definition.nodes import Nested
-from vms.definition.properties import Choice, Integer, OnOff, Size, Text
+from vms.definition.properties import Choice, Integer, OnOff, Size
 
 TYPES = ("pci", "usb", "scsi", "sata", "virtio-serial", "ide", "fdc", "ccid", "isa", "xenbus")
+PCI_DEVICES = (
+    "pcie-root-port", "ioh3420", "pcie-pci-bridge", "pci-bridge", "i82801b11-bridge", "x3130-upstream", "xio3130-downstream", "pxb",
+    "pxb-pcie", "spapr-pci-host-bridge",
+)  # fmt: skip
 #: models for each type
 MODELS = {
     "usb": (
@@ -50,7 +54,7 @@ class Controller(Indexed):
     driver = Nested("driver", Driver)
     start_port = Integer("master@startport", 0, 255)
     # PCI
-    device = Text("model@name", r"[a-z0-9\-]+")
+    device = Choice("model@name", PCI_DEVICES)
     chassis_number = Integer("target@chassisNr", 0, 255)
     chassis = Integer("target@chassis", 0, 255)
     port = Integer("target@port", 0, 255, digits=1)

@@ -9,7 +9,7 @@ from vms.definition.properties import Choice, Integer, OnOff, Text, YesNo
 TYPES = ("vnc", "spice", "dbus", "egl-headless", "sdl", "rdp", "desktop")
 SECURITY = ("any", "secure", "insecure")
 SPICE_CHANNELS = ("main", "display", "inputs", "cursor", "playback", "record", "smartcard", "usbredir")
-TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"
+TIME = r"[1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"
 VIDEO_MODELS = ("virtio", "vga", "qxl", "cirrus", "bochs", "ramfb", "vmvga", "xen", "vbox", "gop", "none")
 
 
@@ -39,7 +39,7 @@ class Graphics(Device):
     natural_key = "type"
     born = {"type": "vnc"}
     order = "listen channel image jpeg zlib playback streaming mouse clipboard filetransfer gl audio"
-    type = Choice("@type", TYPES)
+    type = Choice("@type", TYPES, required=True)
     port = Integer("@port", -1, 65535)
     tls_port = Integer("@tlsPort", -1, 65535)
     autoport = YesNo("@autoport")
@@ -66,7 +66,7 @@ class Graphics(Device):
     copy_paste = YesNo("clipboard@copypaste")
     mouse_mode = Choice("mouse@mode", ("server", "client"))
     file_transfer = YesNo("filetransfer@enable")
-    gl = YesNo("gl@enable")
+    gl = YesNo("gl@enable", whole=True)
     gl_render_node = Text("gl@rendernode", PATH, A_PATH)
     audio = Integer("audio@id", 1, 255)
 
@@ -92,8 +92,8 @@ class Model(Node):
     accel3d = YesNo("acceleration@accel3d")
     accel2d = YesNo("acceleration@accel2d")
     render_node = Text("acceleration@rendernode", PATH, A_PATH)
-    width = Integer("resolution@x", 0, 2**32 - 1, born={"y": "0"})
-    height = Integer("resolution@y", 0, 2**32 - 1, born={"x": "0"})
+    width = Integer("resolution@x", 0, 2**32 - 1, born={"y": "0"}, whole=True)
+    height = Integer("resolution@y", 0, 2**32 - 1, born={"x": "0"}, whole=True)
 
 
 class Video(Indexed):

@@ -48,7 +48,7 @@ class HostDevice(Bootable, Indexed):
     born = {"mode": "subsystem", "type": "pci"}
     order = "driver source teaming readonly shareable boot rom alias address acpi"
     mode = Choice("@mode", ("subsystem", "capabilities"))
-    type = Choice("@type", ("pci", "usb", "scsi", "scsi_host", "mdev", "storage", "misc", "net"))
+    type = Choice("@type", ("pci", "usb", "scsi", "scsi_host", "mdev", "storage", "misc", "net"), required=True)
     managed = YesNo("@managed")
     model = Choice("@model", ("vfio-pci", "vfio-ccw", "vfio-ap", *VIRTIO_MODELS))
     display = OnOff("@display")
@@ -57,7 +57,7 @@ class HostDevice(Bootable, Indexed):
     sgio = Choice("@sgio", ("filtered", "unfiltered"))
     driver = Choice("driver@name", ("vfio", "kvm", "xen"))
     source = Nested("source", Source)
-    teaming = Choice("teaming@type", ("persistent", "transient"))
+    teaming = Choice("teaming@type", ("persistent", "transient"), whole=True)
     teaming_persistent = Text("teaming@persistent", r"[a-zA-Z0-9_\-.]+")
     readonly = Presence("readonly")
     shareable = Presence("shareable")

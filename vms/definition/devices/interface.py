@@ -33,7 +33,7 @@ class Source(Node):
     type = Text("@type", r"unix")
     path = Text("@path", PATH, A_PATH)
     name = Text("@name", _NAME)
-    host = Text("@address", r"[0-9.]+")
+    host = Text("@address", r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
     port = Integer("@port", 0, 65535)
     reconnect = Nested("reconnect", Reconnect)
     address = Nested("address", Address)
@@ -81,7 +81,7 @@ class FilterParameter(Node):
 
     natural_key = "name"
     name = Text("@name", r"[a-zA-Z0-9_]+", required=True)
-    value = Text("@value")
+    value = Text("@value", r"[a-zA-Z0-9_.:]+", required=True)
 
 
 class Driver(VirtioDriver):
@@ -114,23 +114,23 @@ class Interface(Bootable, Indexed):
         "target guest model driver backend filterref tune link mtu coalesce teaming boot rom alias address "
         "acpi"
     )
-    type = Choice("@type", TYPES)
+    type = Choice("@type", TYPES, required=True)
     managed = YesNo("@managed")
     trust_guest_rx_filters = YesNo("@trustGuestRxFilters")
-    mac = Text("mac@address", MAC, "Six pairs of hexadecimal digits, and the first one even.")
+    mac = Text("mac@address", MAC, "Six pairs of hexadecimal digits, and the first one even.", whole=True)
     mac_type = Choice("mac@type", ("generated", "static"))
     mac_check = YesNo("mac@check")
     source = Nested("source", Source)
     model = Text("model@type", r"[a-zA-Z0-9\-_]+")
     link = Choice("link@state", ("up", "down"))
     mtu = Integer("mtu@size", 0, 65535)
-    filter = Text("filterref@filter", r"[a-zA-Z0-9_.:\-]+")
+    filter = Text("filterref@filter", r"[a-zA-Z_][a-zA-Z0-9_.\-]*", whole=True)
     filter_parameters = Many("filterref/parameter", FilterParameter)
     bandwidth = Nested("bandwidth", Bandwidth)
     vlan_trunk = YesNo("vlan@trunk")
     vlan_tags = Many("vlan/tag", VlanTag)
     virtualport = Nested("virtualport", VirtualPort)
-    target = Text("target@dev", _NAME)
+    target = Text("target@dev", _NAME, whole=True)
     target_managed = YesNo("target@managed")
     guest_name = Text("guest@dev", _NAME)
     driver = Nested("driver", Driver)
@@ -141,7 +141,7 @@ class Interface(Bootable, Indexed):
     port_isolated = YesNo("port@isolated")
     sndbuf = Integer("tune/sndbuf", 0, 2**32 - 1)
     coalesce_frames = Integer("coalesce/rx/frames@max", 0, 2**32 - 1)
-    teaming = Choice("teaming@type", ("persistent", "transient"))
+    teaming = Choice("teaming@type", ("persistent", "transient"), whole=True)
     teaming_persistent = Text("teaming@persistent", r"[a-zA-Z0-9_\-.]+")
     rom = Nested("rom", Rom)
 

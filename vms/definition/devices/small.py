@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vms.definition.devices.base import A_PATH, PATH, UUID, VIRTIO_MODELS, Device, Indexed, VirtioDriver
+from vms.definition.devices.base import A_PATH, PATH, UUID, VIRTIO_MODELS, Address, Device, Indexed, VirtioDriver
 from vms.definition.devices.character import TYPES as CHARACTER_TYPES
 from vms.definition.devices.character import Source as CharacterSource
-from vms.definition.nodes import Nested
+from vms.definition.nodes import Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Presence, Text, YesNo
 
 TOGGLES = ("ctrl-ctrl", "alt-alt", "shift-shift", "meta-meta", "scrolllock", "ctrl-scrolllock")
@@ -60,7 +60,7 @@ class Rng(Indexed):
     device = Text("backend", PATH, A_PATH, born={"model": "random"})
     type = Choice("backend@type", CHARACTER_TYPES)
     source = Nested("backend/source", CharacterSource)
-    rate_bytes = Integer("rate@bytes", 1, 2**31 - 1)
+    rate_bytes = Integer("rate@bytes", 1, 2**31 - 1, whole=True)
     rate_period = Integer("rate@period", 1, 2**31 - 1, born={"bytes": "1024"})
     driver = Nested("driver", VirtioDriver)
 
@@ -106,5 +106,7 @@ class Iommu(Indexed):
     aw_bits = Integer("driver@aw_bits", 0, 255)
 
 
-class Nvram(Device):
+class Nvram(Node):
     """``<nvram>`` of a pSeries machine."""
+
+    address = Nested("address", Address)

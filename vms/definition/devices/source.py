@@ -50,8 +50,9 @@ class Encryption(Node):
 class Reconnect(Node):
     """``<reconnect>``: what is done when a socket's other end goes away."""
 
+    born = {"enabled": "yes"}
     enabled = YesNo("@enabled", required=True)
-    timeout = Integer("@timeout", 0, 2**32 - 1, born={"enabled": "yes"})
+    timeout = Integer("@timeout", 0, 2**32 - 1)
 
 
 class Reservations(Node):
