@@ -71,6 +71,8 @@ def visible_to(user: AnyUser, rows: QuerySet[M]) -> QuerySet[M]:
 VIEW_VERBS = {
     "hosts.host": "host.view",
     "hosts.storagepool": "host.view",
+    "hosts.storagevolume": "host.view",
+    "hosts.storageclaim": "vm.view",
     "hosts.network": "host.view",
     "hosts.operation": "operation.view",
     "hosts.alarm": "alarm.view",

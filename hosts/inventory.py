@@ -1,4 +1,4 @@
-"""Rows of hosts, pools and networks made equal to what was seen. Records are handed in; libvirt is never called here."""
+"""Rows of hosts and networks made equal to what was seen. Records are handed in; libvirt is never called here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosts import alarms, notify
-from hosts.hypervisor.records import HostFacts, NetworkRecord, PoolRecord
-from hosts.models import Host, Network, StoragePool
+from hosts.hypervisor.records import HostFacts, NetworkRecord
+from hosts.models import Host, Network
 from hosts.models.resources import Seen
 
 #: states in which the host itself is in trouble, worth an alarm
@@ -58,20 +58,6 @@ def looked_at(host_id: int, *, complete: bool = False) -> None:
     """The host answered just now."""
     now = timezone.now()
     Host.objects.filter(pk=host_id).update(seen_at=now, **({"reconciled_at": now} if complete else {}))
-
-
-def pools_seen(host_id: int, records: list[PoolRecord]) -> None:
-    """All pools of the host, as seen at one look."""
-    rows = {
-        record.uuid: {
-            "name": record.name, "active": record.active, "autostart": record.autostart,
-            "persistent": record.persistent, "definition": record.definition, "type": record.type,
-            "path": record.path, "capacity": record.capacity, "allocation": record.allocation,
-            "available": record.available,
-        }
-        for record in records
-    }  # fmt: skip
-    _mirror(StoragePool, host_id, rows)
 
 
 def networks_seen(host_id: int, records: list[NetworkRecord]) -> None:

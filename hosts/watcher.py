@@ -1,8 +1,9 @@
 """One watcher for each host keeps its rows equal to what libvirt says.
 
 Its thread owns the connection: open, register events, read everything, then re-read whatever an event, a timer or somebody's 'look
-again' names. A second one takes figures (hosts.figure_taker). Sinks are registered by the app above (vms): this app hands it
-records and knows nothing of guests' rows. No database connection is held while a host is asked: those that hang would use them up.
+again' names. A second one takes figures (hosts.figure_taker), a third reads storage (hosts.storage_taker). Sinks are registered by
+the app above (vms): this app hands it records and knows nothing of guests' rows. No database connection is held while a host is
+asked: those that hang would use them up.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from hosts.hypervisor.guest import Guest, read_guests
 from hosts.hypervisor.network import read_networks
 from hosts.hypervisor.records import Event
 from hosts.hypervisor.sentences import say
-from hosts.hypervisor.storage import read_pools
 from hosts.models import Host
 from hosts.secrets import SecretUnreadable
+from hosts.storage_taker import StorageTaker
 from hosts.supervisor_sinks import sinks
 from hosts.targets import target_of
 from hosts.work import DATABASE_AWAY, database_work, lend_back
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 BACKOFF_CAP = 30.0
 #: events of objects that are read together
 OF_RESOURCES = ("pool", "network")
+#: before the UUID of a pool that somebody wants to be looked at again
+POOL = "pool:"
 
 
 class Watcher:
@@ -48,6 +51,7 @@ class Watcher:
         self._stop = threading.Event()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
+        self._storage: StorageTaker | None = None
         self._thread = threading.Thread(target=self._run, name=f"watch-{host_id}", daemon=True)
 
     def start(self) -> None:
@@ -146,6 +150,8 @@ class Watcher:
             self._read_first(connection)
             live = True
             log.info("host connected")
+            self._storage = StorageTaker(self.host_id, figures_stop)
+            threading.Thread(target=self._storage.run, name=f"storage-{self.host_id}", daemon=True).start()
             threading.Thread(
                 target=FigureTaker(self.host_id, connection, figures_stop).run,
                 name=f"figures-{self.host_id}",
@@ -161,6 +167,7 @@ class Watcher:
             self._record_failure(errors.Failed(say("kvmdash failed while reading this host; its log says more.")))
         finally:
             figures_stop.set()
+            self._storage = None
             connection.close()
         return live
 
@@ -191,9 +198,13 @@ class Watcher:
 
     def _read_resources(self, connection: Connection) -> None:
         lend_back()
-        pools, networks = read_pools(connection), read_networks(connection)
-        inventory.pools_seen(self.host_id, pools)
-        inventory.networks_seen(self.host_id, networks)
+        inventory.networks_seen(self.host_id, read_networks(connection))
+
+    def _look_at_storage(self, *uuids: str) -> None:
+        """Have pools read soon; '' for all of them."""
+        for uuid in uuids:
+            if self._storage is not None:
+                self._storage.look(uuid)
 
     def _follow(self, connection: Connection) -> None:
         due = time.monotonic() + settings.RECONCILE_SECONDS
@@ -229,11 +240,15 @@ class Watcher:
     def _handle(self, connection: Connection, events: list[Event]) -> None:
         """Each object named is read once, however many events named it."""
         if any(event.kind == "look" and not event.uuid for event in events):
+            self._look_at_storage("")
             self._read_all(connection)
             return
-        if any(event.kind in OF_RESOURCES for event in events):
+        self._look_at_storage(*dict.fromkeys(event.uuid for event in events if event.kind == "pool"))
+        self._look_at_storage(*(event.uuid.removeprefix(POOL) for event in events if event.uuid.startswith(POOL)))
+        if any(event.kind == "network" for event in events):
             self._read_resources(connection)
-        guests = dict.fromkeys(event.uuid for event in events if event.uuid and event.kind not in OF_RESOURCES)
+        named = [event for event in events if event.kind not in OF_RESOURCES and not event.uuid.startswith(POOL)]
+        guests = dict.fromkeys(event.uuid for event in named if event.uuid)
         if len(guests) > 200:
             self._read_guests(connection)
             return

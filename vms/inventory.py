@@ -20,6 +20,7 @@ from django.utils import timezone
 from hosts import alarms, notify, supervisor_sinks
 from hosts.hypervisor.records import Address, GuestRecord
 from hosts.models import Host
+from vms import storage
 from vms.definition.summary import Summary, summarize
 from vms.definition.xml import MalformedDefinition, parse
 from vms.models import Sighting, Tag, VirtualMachine
@@ -93,6 +94,7 @@ def guest_gone(host_id: int, uuid: str) -> None:
     """The host does not hold the domain any more."""
     now = timezone.now()
     if Sighting.objects.filter(host_id=host_id, vm__uuid=uuid, absent_since=None).update(absent_since=now):
+        storage.released(host_id, [uuid])
         _settle_all([uuid])
 
 
@@ -100,6 +102,8 @@ def _mark_absent(host_id: int, present: set[str], now: datetime) -> list[str]:
     known = Sighting.objects.filter(host_id=host_id, absent_since=None).values_list("vm_id", flat=True)
     gone = [uuid for uuid in known if str(uuid) not in present]
     Sighting.objects.filter(host_id=host_id, vm_id__in=gone).update(absent_since=now)
+    if gone:
+        storage.released(host_id, gone)
     return [str(uuid) for uuid in gone]
 
 
@@ -126,6 +130,7 @@ def _take_in(host_id: int, records: list[GuestRecord], now: datetime) -> None:
         suspects = VirtualMachine.objects.filter(uuid__in=same).exclude(suspected_at=None)
         settled, membership = _settle(_rows(seen), host_id, seen)
         _write_sightings(list(seen.values()))
+        storage.claimed(host_id, list(seen.values()))
         suspects_now = [str(pk) for pk in suspects.values_list("pk", flat=True)]
     _tell(settled, membership)
     _settle_all(suspects_now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -72,6 +73,42 @@ class PoolRecord:
     available: int
     path: str
     definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRecord:
+    """One storage volume. ``trouble`` says why nothing but its name is known."""
+
+    name: str
+    key: str = ""
+    path: str = ""
+    type: str = ""
+    format: str = ""
+    capacity: int = 0
+    allocation: int = 0
+    backing_path: str = ""
+    backing_format: str = ""
+    encrypted: bool = False
+    modified: datetime | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReading:
+    """One look at one pool: without ``record`` it could not be read, and ``trouble`` says why; an inactive one has no volumes."""
+
+    uuid: str
+    record: PoolRecord | None = None
+    volumes: list[VolumeRecord] | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageLook:
+    """One look at a host's pools; ``complete`` when a pool that is not among them is not there."""
+
+    readings: list[PoolReading]
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)

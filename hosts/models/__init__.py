@@ -7,6 +7,7 @@ from hosts.models.operation import Operation, OperationLog, OperationSignal
 from hosts.models.people import ApiToken, User
 from hosts.models.resources import Network, StoragePool
 from hosts.models.sample import Sample
+from hosts.models.storage import StorageClaim, StorageTypes, StorageVolume
 
 __all__ = [
     "Alarm",
@@ -19,7 +20,10 @@ __all__ = [
     "OperationLog",
     "OperationSignal",
     "Sample",
+    "StorageClaim",
     "StoragePool",
+    "StorageTypes",
+    "StorageVolume",
     "User",
     "Worker",
 ]

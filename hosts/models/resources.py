@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.db import models
+from django.urls import reverse
 
 from hosts.models.host import Host
+from hosts.said import said
 
 
 class Seen(models.Model):
@@ -23,6 +25,9 @@ class Seen(models.Model):
         abstract = True
 
 
+SHARED_BY = ("source", "volumes", "person")
+
+
 class StoragePool(Seen):
     """A libvirt storage pool; sizes in bytes."""
 
@@ -32,6 +37,15 @@ class StoragePool(Seen):
     capacity = models.BigIntegerField(default=0)
     allocation = models.BigIntegerField(default=0)
     available = models.BigIntegerField(default=0)
+    #: where its bytes come from, in words: server and export, device, monitor and pool
+    source = models.CharField(max_length=500, blank=True)
+    #: pools of one key are the same storage; "" for storage that is this host's alone or cannot be told
+    shared_key = models.CharField(max_length=300, blank=True, db_index=True)
+    #: how we know: by its source, by its volumes, or by a person's word
+    shared_by = models.CharField(max_length=10, blank=True, choices=[(word, word) for word in SHARED_BY])
+    #: why it could not be read at the last look
+    trouble = models.TextField(blank=True)
+    volumes_seen_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["host__name", "name"]
@@ -39,6 +53,14 @@ class StoragePool(Seen):
 
     def __str__(self) -> str:
         return f"{self.name} on {self.host}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("hosts:pool", args=[self.host.name, self.name])
+
+    @property
+    def trouble_words(self) -> str:
+        """``trouble`` in the reader's language."""
+        return said(self.trouble)
 
 
 class Network(Seen):

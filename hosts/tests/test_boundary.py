@@ -13,7 +13,7 @@ from hosts.hypervisor.events import subscribe
 from hosts.hypervisor.network import read_networks
 from hosts.hypervisor.records import Target
 from hosts.hypervisor.stats import read_guest_counters
-from hosts.hypervisor.storage import read_pools
+from hosts.hypervisor.storage import StorageReader
 
 XML = (
     "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>"
@@ -55,7 +55,8 @@ def test_one_guest_read_alone_equals_the_same_read_in_bulk(connection, domain):
 
 
 def test_pools_networks_and_counters_are_read(connection):
-    assert [pool.name for pool in read_pools(connection)] == ["default-pool"]
+    look = StorageReader(lambda: connection).read([])
+    assert look.complete and [reading.record.name for reading in look.readings] == ["default-pool"]
     assert [network.name for network in read_networks(connection)] == ["default"]
     assert isinstance(read_guest_counters(connection), list)
 
