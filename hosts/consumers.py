@@ -11,8 +11,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from hosts import access
-from hosts.hub import STALE_TOPICS, Socket, hub
+from hosts.hub import STALE_TOPICS, hub
 from hosts.models import User
+from hosts.sockets import Socket
 
 MOST_BYTES = 1024 * 1024
 

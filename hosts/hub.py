@@ -1,24 +1,22 @@
 """One subscriber to changes in each web process; it fans out to all of the process's sockets itself.
 
 A socket names the pieces it shows. When a topic changes, each piece that depends on it is rendered once per language and right,
-not once per socket. Bursts are gathered while a rendering is under way; a slow socket keeps only the newest of each piece.
+not once per socket (hosts.rendering). Bursts are gathered while a rendering is under way; a slow socket keeps only the newest of
+each piece (hosts.sockets).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from django.db import close_old_connections
 
-from hosts import access, fragments, notify
-from hosts.models import User
-from hosts.work import database_work
+from hosts import fragments, notify
+from hosts.rendering import Job, Renderer
+from hosts.sockets import Socket, encoded, run
 
 log = structlog.get_logger(__name__)
 
@@ -26,69 +24,6 @@ MOST_KEYS = 8000
 KEEPALIVE_SECONDS = 10.0
 #: between the rendering of a page and its first ``watch`` so much time may pass without a change being lost to it
 RECENT_SECONDS = 10.0
-Send = Callable[[str], Awaitable[None]]
-
-
-class Socket:
-    """One open page: whose it is, what it shows, and what waits to be sent."""
-
-    def __init__(self, user: User, language: str, send: Send, close: Callable[[int], Awaitable[None]]) -> None:
-        self.user = user
-        self.language = language
-        self.right = access.right_class(user)
-        self.keys: frozenset[str] = frozenset()
-        self.stale_names: frozenset[str] = frozenset()
-        self.caught_up: frozenset[str] = frozenset()
-        self.close = close
-        self._send = send
-        self._html: dict[str, str | None] = {}
-        self._figures: dict[str, Any] = {}
-        self._stale: set[str] = set()
-        self._sending = False
-
-    def push_html(self, key: str, html: str | None) -> None:
-        """Queue a piece; an older one of the same key that still waits is replaced."""
-        self._html[key] = html
-        self._start()
-
-    def push_figures(self, figures: dict[str, Any]) -> None:
-        """Queue figures."""
-        self._figures.update(figures)
-        self._start()
-
-    def push_stale(self, names: set[str]) -> None:
-        """Queue 'read this list again'."""
-        self._stale |= names
-        self._start()
-
-    def _start(self) -> None:
-        if not self._sending:
-            self._sending = True
-            task = asyncio.ensure_future(self._drain())
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
-
-    async def _drain(self) -> None:
-        try:
-            while self._html or self._figures or self._stale:
-                await self._send(self._take())
-        except Exception:  # The socket is gone; its consumer takes it out of the hub.
-            self._html.clear()
-        finally:
-            self._sending = False
-
-    def _take(self) -> str:
-        message: dict[str, Any] = {}
-        if self._html:
-            message["html"], self._html = list(self._html.items()), {}
-        if self._figures:
-            message["figures"], self._figures = self._figures, {}
-        if self._stale:
-            message["stale"], self._stale = sorted(self._stale), set()
-        return json.dumps(message, separators=(",", ":"))
-
-
-_tasks: set[asyncio.Future[None]] = set()
 
 
 class Hub:
@@ -98,10 +33,8 @@ class Hub:
         self.sockets: set[Socket] = set()
         self._by_topic: dict[str, dict[str, None]] = {}
         self._watchers: dict[str, set[Socket]] = {}
-        self._dirty: dict[str, None] = {}
         self._recent: dict[str, float] = {}
-        self._rendering = False
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="render")
+        self._renderer = Renderer(self._jobs)
         self._unlisten: Callable[[], None] = lambda: None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -118,12 +51,11 @@ class Hub:
 
     async def _keep_alive(self) -> None:
         """Pieces that cost something are only kept fresh while somebody watches them."""
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(KEEPALIVE_SECONDS)
             keys = [key for key in self._watchers if fragments.wants_keepalive(key)]
             if keys:
-                await loop.run_in_executor(self._pool, _keep_alive, keys)
+                await asyncio.to_thread(_keep_alive, keys)
 
     def add(self, socket: Socket) -> None:
         """A page was opened."""
@@ -150,12 +82,11 @@ class Hub:
     def _catch_up(self, socket: Socket, new: frozenset[str]) -> None:
         """What changed after the page was rendered and before it told what it shows would be lost to it."""
         recent = self._recently()
-        self._dirty.update(dict.fromkeys(key for key in new if not recent.isdisjoint(_topics_of(key))))
+        self._renderer.want(key for key in new if not recent.isdisjoint(_topics_of(key)))
         stale = (socket.stale_names - socket.caught_up) & recent
         socket.caught_up = socket.stale_names
         if stale:
-            socket.push_stale(set(stale))
-        self._render_soon()
+            socket.push_stale(stale)
 
     def _recently(self) -> set[str]:
         """Topics that changed in the last seconds; older ones are forgotten."""
@@ -180,21 +111,19 @@ class Hub:
         elif message["type"] == "figures":
             self._figures(message["figures"])
         elif message["type"] == "resync":
-            self._dirty.update(dict.fromkeys(key for key in self._watchers if not key.startswith("figures:")))
+            self._renderer.want(key for key in self._watchers if not key.startswith("figures:"))
             self._stale(set(STALE_TOPICS))
-            self._render_soon()
 
     def _topics_changed(self, topics: list[str]) -> None:
         self._recently()
         self._recent.update(dict.fromkeys(topics, time.monotonic()))
         for topic in topics:
-            self._dirty.update(self._by_topic.get(topic, {}))
+            self._renderer.want(self._by_topic.get(topic, ()))
             if topic.startswith("user:"):
                 self._drop_user(topic[5:])
-        stale = {name for topic in topics for name in [topic] if name in STALE_TOPICS}
+        stale = STALE_TOPICS.keys() & topics
         if stale:
             self._stale(stale)
-        self._render_soon()
 
     def _stale(self, names: set[str]) -> None:
         for socket in self.sockets:
@@ -204,50 +133,24 @@ class Hub:
 
     def _figures(self, figures: dict[str, Any]) -> None:
         for subject, values in figures.items():
-            for socket in self._watchers.get(f"figures:{subject}", ()):
-                socket.push_figures({subject: values})
+            watchers = self._watchers.get(f"figures:{subject}")
+            if watchers:
+                member = f"{encoded(subject)}:{encoded(values)}"
+                for socket in watchers:
+                    socket.push_figures(subject, member)
 
     def _drop_user(self, user_id: str) -> None:
         """The user's rights changed: every page of theirs connects again and is asked who it is."""
         for socket in [s for s in self.sockets if str(s.user.pk) == user_id]:
-            task = asyncio.ensure_future(socket.close(4403))
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
+            run(socket.close(4403))
 
-    def _render_soon(self) -> None:
-        if self._dirty and not self._rendering:
-            self._rendering = True
-            task = asyncio.ensure_future(self._render())
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
-
-    async def _render(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._dirty:
-                keys, self._dirty = list(self._dirty), {}
-                jobs = self._jobs(keys)
-                if jobs:
-                    for (key, sockets), html in zip(
-                        [(job[0], job[3]) for job in jobs],
-                        await loop.run_in_executor(self._pool, _render_all, [job[:3] for job in jobs]),
-                        strict=True,
-                    ):
-                        if html is FAILED:
-                            continue
-                        for socket in sockets:
-                            socket.push_html(key, html)
-        finally:
-            self._rendering = False
-            if self._dirty:
-                self._render_soon()
-
-    def _jobs(self, keys: list[str]) -> list[tuple[str, User, str, list[Socket]]]:
-        jobs: dict[tuple[str, str, str], tuple[str, User, str, list[Socket]]] = {}
+    def _jobs(self, keys: list[str]) -> list[Job]:
+        """Who shows these now, each piece once per right and language."""
+        jobs: dict[tuple[str, str, str], Job] = {}
         for key in keys:
             for socket in self._watchers.get(key, ()):
-                job = jobs.setdefault((key, socket.right, socket.language), (key, socket.user, socket.language, []))
-                job[3].append(socket)
+                job = jobs.setdefault((key, socket.right, socket.language), Job(key, socket.user, socket.language, []))
+                job.sockets.append(socket)
         return list(jobs.values())
 
 
@@ -261,7 +164,6 @@ STALE_TOPICS = {
     "audit": "audit.view",
     "people": "people.manage",
 }
-FAILED = object()
 
 
 def _topics_of(key: str) -> list[str]:
@@ -269,25 +171,11 @@ def _topics_of(key: str) -> list[str]:
     return fragment.topics(identifier) if fragment is not None else []
 
 
-def _render_all(jobs: list[tuple[str, User, str]]) -> list[Any]:
-    close_old_connections()
-    with database_work():
-        return [_render_one(*job) for job in jobs]
-
-
 def _keep_alive(keys: list[str]) -> None:
     try:
         fragments.keep_alive(keys)
     except Exception:
         log.exception("watched pieces could not be kept fresh")
-
-
-def _render_one(key: str, user: User, language: str) -> Any:
-    try:
-        return fragments.render(key, user, language)
-    except Exception:
-        log.exception("a fragment could not be rendered", key=key)
-        return FAILED
 
 
 hub = Hub()

@@ -136,6 +136,7 @@ def register() -> None:
                 verb,
                 lambda _id, watched=watched: watched,  # type: ignore[misc]
                 lambda _id, user, part=parts[name]: {"shell": part(user)},  # type: ignore[misc]
+                wide=True,
             )
         )
     fragments.register(
@@ -143,7 +144,12 @@ def register() -> None:
     )
     fragments.register(
         fragments.Fragment(
-            "tree-host", "shell/_tree_host.html", "host.view", lambda i: [f"host:{i}", "vms"], _tree_host_context
+            "tree-host",
+            "shell/_tree_host.html",
+            "host.view",
+            lambda i: [f"host:{i}", "vms"],
+            _tree_host_context,
+            wide=True,
         )
     )
     fragments.register(
@@ -153,6 +159,7 @@ def register() -> None:
             "host.view",
             lambda _id: ["hosts", "vms"],
             lambda _i, user: {"shell": {"hosts": tree(user)}},
+            wide=True,
         )
     )
 

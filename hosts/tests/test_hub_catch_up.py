@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +23,21 @@ def fragment() -> Iterator[None]:
     )
     yield
     del fragments.registry["thing"]
+
+
+@pytest.fixture
+def wide(fragment: None) -> Iterator[list[str]]:
+    """A piece that shows everything, and the order in which pieces were rendered."""
+    order: list[str] = []
+
+    def context(name: str) -> Callable[[str, User], fragments.Context]:
+        return lambda _identifier, _user: order.append(name) or {"command": name}  # type: ignore[func-returns-value]
+
+    topics: Callable[[str], list[str]] = lambda _i: [TOPIC]  # noqa: E731
+    fragments.register(Fragment("all", "ui/_virsh.html", "vm.view", topics, context("all"), wide=True))
+    fragments.register(Fragment("thing", "ui/_virsh.html", "vm.view", topics, context("thing")))
+    yield order
+    del fragments.registry["all"]
 
 
 class Page:
@@ -60,7 +75,7 @@ async def test_what_did_not_change_is_not_rendered_again(fragment: None) -> None
     one, page = hub.Hub(), Page()
     changed(one, "thing:2")
     one.watch(page.socket, [KEY])
-    assert not one._dirty
+    assert not one._renderer.waiting
     changed(one, TOPIC)
     message = await page.next()
     assert len(message["html"]) == 1
@@ -71,7 +86,7 @@ async def test_a_change_that_is_long_past_is_not_pushed_again(fragment: None, mo
     changed(one, TOPIC)
     monkeypatch.setattr(hub, "RECENT_SECONDS", -1.0)
     one.watch(page.socket, [KEY])
-    assert not one._dirty
+    assert not one._renderer.waiting
     assert not one._recent
 
 
@@ -83,3 +98,24 @@ async def test_a_list_that_went_stale_meanwhile_is_told_so_once() -> None:
     one.watch(page.socket, [])
     assert page.sent.empty()
     assert not page.socket._stale
+
+
+async def test_what_shows_one_object_is_sent_before_what_shows_everything(wide: list[str]) -> None:
+    one, page = hub.Hub(), Page()
+    one.watch(page.socket, ["all:", KEY])
+    changed(one, TOPIC)
+    assert [key for key, _html in (await page.next())["html"]] == [KEY]
+    assert [key for key, _html in (await page.next())["html"]] == ["all:"]
+    assert wide == ["thing", "all"]
+
+
+async def test_a_change_that_comes_while_much_waits_does_not_wait_for_all_of_it(wide: list[str]) -> None:
+    one, page = hub.Hub(), Page()
+    one.watch(page.socket, [f"all:{number}" for number in range(40)])
+    changed(one, TOPIC)
+    await page.next()
+    one.watch(page.socket, [*page.socket.keys, KEY])
+    changed(one, TOPIC)
+    while "thing" not in wide:
+        await page.next()
+    assert wide.index("thing") < 40
