@@ -27,7 +27,10 @@ from hosts.requests import actor_of
 Accepted = Status[OperationOut]
 M = TypeVar("M", bound=Model)
 #: what :func:`find` may not find, for the catalogue of translations
-THINGS = (gettext_noop("host"), gettext_noop("operation"), gettext_noop("virtual machine"))
+THINGS = (
+    gettext_noop("host"), gettext_noop("operation"), gettext_noop("virtual machine"), gettext_noop("storage pool"),
+    gettext_noop("storage volume"),
+)  # fmt: skip
 
 
 def page_of(rows: QuerySet[M], paging: Paging) -> tuple[list[M], dict[str, int]]:
@@ -111,6 +114,7 @@ def add_kind(
     act.__signature__ = _signature(key, arguments)  # type: ignore[attr-defined] # What ninja reads.
     decorate = router.post(
         path,
+        tags=[path.partition("/")[0]],
         response={202: OperationOut, **CHANGE},
         operation_id=f"ask_{act.__name__}",
         summary=str(kind.label),

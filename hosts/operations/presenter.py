@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -109,6 +110,7 @@ def size(number: float) -> str:
     value = float(number)
     for prefix in ("B", "KiB", "MiB", "GiB", "TiB"):
         if abs(value) < 1024 or prefix == "TiB":
-            return f"{value:.0f} {prefix}" if prefix == "B" else f"{value:.1f} {prefix}"
+            decimals = 0 if prefix == "B" else 1
+            return f"{number_format(round(value, decimals), decimals)} {prefix}"
         value /= 1024
     raise AssertionError("unreachable")
