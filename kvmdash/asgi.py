@@ -22,6 +22,7 @@ from django.urls import path  # noqa: E402
 
 from hosts.consumers import LiveConsumer  # noqa: E402
 from kvmdash.lifespan import Lifespan  # noqa: E402
+from kvmdash.limits import BodyLimit  # noqa: E402
 from vms.console.relay import ConsoleRelay  # noqa: E402
 
 
@@ -32,7 +33,7 @@ def allowed_origins() -> list[str]:
 
 application = ProtocolTypeRouter(
     {
-        "http": _django,
+        "http": BodyLimit(_django),
         "lifespan": Lifespan(embedded=os.environ.get("KVMDASH_EMBEDDED") == "1"),
         "websocket": URLRouter(
             [

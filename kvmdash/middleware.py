@@ -16,8 +16,8 @@ log = structlog.get_logger("request")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
-#: what strangers may open: logging in, and the API, which answers 401 by itself
-OPEN_PREFIXES = ("/account/login/", "/account/2fa/authenticate/", "/api/", "/i18n/", "/static/", "/healthz")
+#: what strangers may open: logging in, and the API and the figures, which ask for a token themselves
+OPEN_PREFIXES = ("/account/login/", "/account/2fa/authenticate/", "/api/", "/i18n/", "/static/", "/healthz", "/metrics")
 
 
 class RequestContextMiddleware:

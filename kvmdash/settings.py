@@ -50,7 +50,6 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_htmx",
-    "ninja",
 ]
 
 MIDDLEWARE = [
@@ -189,6 +188,8 @@ if TLS_PROXY:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 TRUSTED_PROXIES: list[str] = env.list("KVMDASH_TRUSTED_PROXIES", default=[])
+METRICS_TOKEN = env.str("KVMDASH_METRICS_TOKEN", default="")
+METRICS_FROM: list[str] = env.list("KVMDASH_METRICS_FROM", default=[])
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -242,6 +243,8 @@ KEEPALIVE_COUNT = env.int("KVMDASH_KEEPALIVE_COUNT", default=2)
 CONNECT_SECONDS = env.float("KVMDASH_CONNECT_SECONDS", default=10.0)
 CALL_SECONDS = env.float("KVMDASH_CALL_SECONDS", default=30.0)
 LOST_SECONDS = env.float("KVMDASH_LOST_SECONDS", default=90.0)
+# How many versions of each guest's definition are kept.
+DEFINITION_VERSIONS = env.int("KVMDASH_DEFINITION_VERSIONS", default=200)
 OPERATIONS_PER_HOST = env.int("KVMDASH_OPERATIONS_PER_HOST", default=8)
 BULK_CONCURRENCY = env.int("KVMDASH_BULK_CONCURRENCY", default=4)
 

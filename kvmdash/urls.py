@@ -9,6 +9,7 @@ from django.views.i18n import set_language
 from hosts import urls as hosts_urls
 from kvmdash import api, views
 from kvmdash.login import Login, closed
+from kvmdash.metrics import metrics
 
 
 def healthz(_request: HttpRequest) -> HttpResponse:
@@ -25,6 +26,7 @@ urlpatterns = [
     path("palette/<uuid:key>/<slug:verb>/", views.confirm, name="confirm"),
     path("tree/<int:pk>/", views.tree_guests, name="tree_guests"),
     path("healthz", healthz),
+    path("metrics", metrics),
     path("i18n/language/", set_language, name="set_language"),
     path("account/login/", Login.as_view(), name="account_login"),
     re_path(r"^account/(?:signup|email|confirm-email|password/reset)(?:/|$)", closed),

@@ -52,14 +52,29 @@ class Command(BaseCommand):
 
 
 def first_administrator() -> str:
-    """Make ``admin`` when there is nobody yet. Returns its password, '' when there was somebody."""
+    """Make ``admin`` when there is nobody yet. Returns what to say of its password, '' when there was somebody.
+
+    A password that was given is not repeated, and in production one that was made up goes to a file: what is printed is kept
+    in a journal.
+    """
+    from django.conf import settings
+
     from hosts.models import User
 
     if User.objects.exists():
         return ""
-    password = os.environ.get("KVMDASH_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
+    given = os.environ.get("KVMDASH_ADMIN_PASSWORD", "")
+    password = given or secrets.token_urlsafe(12)
     User.objects.create_user("admin", password=password, role=User.Role.ADMINISTRATOR)
-    return password
+    if given:
+        return "(as given)"
+    if settings.MODE != "production":
+        return password
+    file = settings.DATA_DIR / "first-password"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(f"{password}\n")
+    return f"(in {file}, delete it)"
 
 
 def announce(host: str, port: int, password: str) -> None:
@@ -72,17 +87,17 @@ def announce(host: str, port: int, password: str) -> None:
             break
         except OSError:
             wait.wait(0.1)
-    secret = password or os.environ.get("KVMDASH_SHOWN_PASSWORD", "(as before)")
+    secret = os.environ.get("KVMDASH_SHOWN_PASSWORD") or password or "(as before)"
     print(f"kvmdash ready: http://{shown}:{port} user admin password {secret}", flush=True)
 
 
 class Gateway:
-    """The console gateway as a child: started again when it dies, on a port of its own choosing at first."""
+    """The console gateway as a child: started again when it dies; on a free port unless one is named."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        os.environ["KVMDASH_CONSOLE_GATEWAY"] = f"127.0.0.1:{free_port()}"
+        os.environ["KVMDASH_CONSOLE_GATEWAY"] = os.environ.get("KVMDASH_CONSOLE_GATEWAY") or f"127.0.0.1:{free_port()}"
         from django.conf import settings
 
         settings.CONSOLE_GATEWAY = os.environ["KVMDASH_CONSOLE_GATEWAY"]
