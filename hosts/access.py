@@ -28,6 +28,7 @@ VERBS: dict[str, User.Role] = {
     "vm.console": User.Role.OPERATOR,
     "vm.console_view": User.Role.OPERATOR,
     "host.manage": User.Role.ADMINISTRATOR,
+    "pool.manage": User.Role.ADMINISTRATOR,
     "people.manage": User.Role.ADMINISTRATOR,
     "audit.view": User.Role.ADMINISTRATOR,
 }

@@ -34,6 +34,7 @@ from hosts.api_schemas import (
     SignalBody,
     TestArguments,
 )
+from hosts.api_storage import router as storage_router
 from hosts.api_tools import (
     Accepted,
     accepted,
@@ -54,6 +55,7 @@ from hosts.requests import actor_of
 from hosts.tokens import token_of
 
 router = Router()
+router.add_router("", storage_router)
 #: kind → what it takes
 HOST_ARGUMENTS: dict[str, type[BaseModel]] = {"host-refresh": NoArguments, "host-test": TestArguments}
 HostName = Annotated[

@@ -5,15 +5,16 @@ The words that stand where a host's name stands (add, keys, storage, networks) a
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path
 
+from hosts.urls_storage import storage_patterns
 from hosts.views import host_forms, hosts, resources
 
-hosts_patterns: list[URLPattern] = [
+hosts_patterns: list[URLPattern | URLResolver] = [
     path("", hosts.host_list, name="list"),
     path("add/", host_forms.add, name="add"),
     path("keys/", host_forms.keys, name="host_keys_new"),
-    path("storage/", resources.storage, name="storage"),
+    path("storage/", include(storage_patterns)),
     path("networks/", resources.networks, name="networks"),
     path("<str:name>/", hosts.detail, name="detail"),
     path("<str:name>/edit/", host_forms.edit, name="edit"),

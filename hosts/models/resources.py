@@ -55,7 +55,13 @@ class StoragePool(Seen):
         return f"{self.name} on {self.host}"
 
     def get_absolute_url(self) -> str:
-        return reverse("hosts:pool", args=[self.host.name, self.name])
+        return reverse("hosts:pool", args=[self.host.name, self.uuid])
+
+    @property
+    def overcommit(self) -> float | None:
+        """What its volumes may grow to, in percent of its capacity; of rows with sums, while the capacity is known."""
+        promised = getattr(self, "promised", None)
+        return 100 * promised / self.capacity if promised is not None and self.capacity else None
 
     @property
     def trouble_words(self) -> str:

@@ -38,7 +38,7 @@ class StorageVolume(models.Model):
         return f"{self.name} in {self.pool_id}"
 
     def get_absolute_url(self) -> str:
-        return reverse("hosts:volume", args=[self.pool.host.name, self.pool.name, self.pk])
+        return reverse("hosts:volume", args=[self.pool.host.name, self.pool.uuid, self.pk])
 
     @property
     def is_iso(self) -> bool:

@@ -18,6 +18,7 @@ from hosts.models import Host, Operation, User
 from hosts.operations import presenter
 from hosts.operations.presenter import size
 from hosts.requests import user_of
+from hosts.storage_queries import with_sums
 from hosts.views import host_parts as parts
 
 RANGES = {"1h": 3600, "6h": 6 * 3600, "24h": 86400, "14d": 14 * 86400}
@@ -127,7 +128,7 @@ def _guests_tab(request: HttpRequest, host: Host, user: User) -> Context:
 
 
 def _storage_tab(_request: HttpRequest, host: Host, _user: User) -> Context:
-    return {"pools": host.pools.select_related("host").defer("definition").order_by("name")}
+    return {"pools": with_sums(host.pools.select_related("host").defer("definition").order_by("name"))}
 
 
 def _networks_tab(_request: HttpRequest, host: Host, _user: User) -> Context:

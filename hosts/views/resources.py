@@ -1,4 +1,4 @@
-"""Storage pools and networks across all hosts, as last seen."""
+"""Networks across all hosts, as last seen."""
 
 from __future__ import annotations
 
@@ -12,15 +12,9 @@ from django.views.decorators.http import require_safe
 
 from hosts import access
 from hosts.capacity import heavy_of
-from hosts.models import Host, Network, StoragePool
+from hosts.models import Host, Network
 from hosts.requests import user_of
 from hosts.views.hosts import page_of
-
-
-@require_safe
-def storage(request: HttpRequest) -> HttpResponse:
-    """All pools."""
-    return _list(request, StoragePool.objects.all(), "storage", POOL_SORTS)
 
 
 @require_safe
@@ -29,10 +23,6 @@ def networks(request: HttpRequest) -> HttpResponse:
     return _list(request, Network.objects.all(), "networks", NETWORK_SORTS)
 
 
-POOL_SORTS = {
-    "name": ("name", "host__name"), "host": ("host__name", "name"), "type": ("type", "name"), "used": ("allocation", "name"),
-    "capacity": ("capacity", "name"),
-}  # fmt: skip
 NETWORK_SORTS = {
     "name": ("name", "host__name"), "host": ("host__name", "name"), "bridge": ("bridge", "name"), "forward": ("forward", "name"),
 }  # fmt: skip

@@ -39,6 +39,7 @@ LEAST = {
     "host.view": "viewer",
     "operation.view": "viewer",
     "people.manage": "administrator",
+    "pool.manage": "administrator",
     "token.own": "viewer",
     "vm.autostart": "operator",
     "vm.console": "operator",
