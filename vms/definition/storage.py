@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 from lxml import etree
 
+from vms.definition.summary import children
+
 #: attributes of ``<source>`` that are paths on the host
 PATHS = ("file", "dev", "dir")
 #: protocols whose volumes libvirt names like the disk's source
 NAMED = ("rbd", "gluster", "sheepdog")
-#: files outside ``<devices>``
-FILES = {"nvram": "os/nvram", "loader": "os/loader", "kernel": "os/kernel", "initrd": "os/initrd", "dtb": "os/dtb"}
+#: files in ``<os>``
+FILES = ("nvram", "loader", "kernel", "initrd", "dtb")
 MOST_DEEP = 200
 
 
@@ -45,41 +47,53 @@ def claims_of(domains: Iterable[etree._Element]) -> list[Claim]:
 
 
 def _claims(domain: etree._Element) -> Iterator[Claim]:
-    for disk in domain.findall("devices/disk"):
-        yield from _of_disk(disk)
-    for device, place in FILES.items():
-        element = domain.find(place)
+    for devices in (part for part in domain if part.tag == "devices"):
+        for device in devices:
+            if device.tag == "disk":
+                yield from _of_disk(device)
+    os = children(domain).get("os")
+    if os is not None:
+        yield from _of_files(os)
+
+
+def _of_files(os: etree._Element) -> Iterator[Claim]:
+    parts = children(os)
+    for device in FILES:
+        element = parts.get(device)
         if element is None:
             continue
         path = (element.text or "").strip()
-        claim = Claim(path=_tidy(path)) if path else _source(element.find("source"))
-        if claim is not None:
-            yield replace(claim, device=device, readonly=device != "nvram")
+        where = (_tidy(path), "", "") if path else _source(children(element).get("source"))
+        if where is not None:
+            yield Claim(*where, device=device, readonly=device != "nvram")
 
 
 def _of_disk(disk: etree._Element) -> Iterator[Claim]:
-    target = disk.find("target")
-    readonly = disk.find("readonly") is not None or disk.get("device") == "cdrom"
-    whole = {"device": disk.get("device", "disk"), "target": target.get("dev", "") if target is not None else ""}
-    for element in (disk, disk.find("mirror")):
+    parts = children(disk)
+    device, target = disk.get("device", "disk"), parts.get("target")
+    readonly = "readonly" in parts or device == "cdrom"
+    name = target.get("dev", "") if target is not None else ""
+    for element in (disk, parts.get("mirror")):
         depth = 0
         while element is not None and depth < MOST_DEEP:
-            claim = _source(element.find("source"))
-            if claim is not None:
-                yield replace(claim, depth=depth, readonly=readonly or depth > 0, **whole)
-            element, depth = element.find("backingStore"), depth + 1
+            layer = children(element)
+            where = _source(layer.get("source"))
+            if where is not None:
+                yield Claim(*where, device=device, target=name, depth=depth, readonly=readonly or depth > 0)
+            element, depth = layer.get("backingStore"), depth + 1
 
 
-def _source(source: etree._Element | None) -> Claim | None:
+def _source(source: etree._Element | None) -> tuple[str, str, str] | None:
+    """Path, pool and volume of a claim."""
     if source is None:
         return None
     for name in PATHS:
         if source.get(name):
-            return Claim(path=_tidy(str(source.get(name))))
+            return _tidy(str(source.get(name))), "", ""
     if source.get("volume"):
-        return Claim(pool=str(source.get("pool", "")), volume=str(source.get("volume")))
+        return "", str(source.get("pool", "")), str(source.get("volume"))
     if source.get("protocol") in NAMED and source.get("name"):
-        return Claim(path=str(source.get("name")))
+        return str(source.get("name")), "", ""
     return None
 
 
