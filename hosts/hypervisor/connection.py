@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import libvirt
@@ -20,6 +21,16 @@ from hosts.hypervisor.translate import translate
 from hosts.hypervisor.uri import parse
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Deadlines in seconds of opening and of a call; ``keepalive`` is (seconds between two, how many may be missing)."""
+
+    connect_seconds: float
+    call_seconds: float
+    keepalive: tuple[int, int]
+
 
 _loop_lock = threading.Lock()
 _loop_thread: threading.Thread | None = None
@@ -64,12 +75,22 @@ def probe_port(host: str, port: int, seconds: float) -> None:
 
 
 class Connection:
-    """One open connection. Every call runs on a worker thread with a deadline, because libvirt's calls have none."""
+    """An open connection to a host. Every call runs on a worker thread with a deadline, because libvirt's calls have none.
 
-    def __init__(self, raw: libvirt.virConnect, uri: str, call_seconds: float, workers: int) -> None:
-        self.uri = uri
-        self.call_seconds = call_seconds
-        self._raw = raw
+    Each call has a libvirt connection to itself; more are opened when several run at once. libvirt lets threads share one, but
+    when that breaks under two calls, the second reads what stood on the first one's stack (CVE-2024-4418, in Debian 12's
+    libvirt), and the process ends.
+    """
+
+    def __init__(self, raw: libvirt.virConnect, target: Target, limits: Limits, workers: int) -> None:
+        self.uri = target.uri
+        self.call_seconds = limits.call_seconds
+        self._target = target
+        self._limits = limits
+        self._lanes = [raw]
+        self._busy: set[int] = set()
+        # Inside this process there is no wire, and each open would be a host of its own.
+        self._is_here = not _has_wire(target.uri)
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="libvirt-call")
         self._closed = threading.Event()
         self._uses = 0
@@ -94,23 +115,8 @@ class Connection:
         uri = parse(target.uri.partition("?")[0], allow_test=True)
         if uri.is_remote and uri.effective_port:
             probe_port(uri.host, uri.effective_port, min(seconds, 4.0))
-        raw = _open_within(target, seconds)
-        connection = cls(raw, target.uri, call_seconds, workers)
-        connection._guard(keepalive)
-        return connection
-
-    def _guard(self, keepalive: tuple[int, int]) -> None:
-        """Have libvirt notice a silent host.
-
-        Its close callback is not used: it keeps the connection open, and taking it back races with its being called.
-        """
-        try:
-            self._raw.setKeepAlive(*keepalive)
-        except libvirt.libvirtError as error:
-            # The test driver inside this process does not know it; there is no wire to watch.
-            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
-                self.close()
-                raise translate(error) from error
+        limits = Limits(seconds, call_seconds, keepalive)
+        return cls(_open_guarded(target, limits), target, limits, workers)
 
     def _break(self, error: errors.HypervisorError) -> None:
         self._broken = self._broken or error
@@ -126,14 +132,14 @@ class Connection:
     def _is_open(self) -> bool:
         """libvirt's own word, without asking the host."""
         try:
-            with self.in_use() as raw:
-                return bool(raw.isAlive())
+            with self._kept():
+                return all(raw.isAlive() for raw in list(self._lanes))
         except (libvirt.libvirtError, errors.Unreachable):
             return False
 
     @contextmanager
-    def in_use(self) -> Iterator[libvirt.virConnect]:
-        """The raw connection, kept from being freed meanwhile. Raises Unreachable when it was closed.
+    def _kept(self) -> Iterator[None]:
+        """Nothing is freed meanwhile. Raises Unreachable when it was closed.
 
         libvirt's calls hold no reference to their connection: one that is closed under a running call is read after it was freed.
         """
@@ -142,11 +148,51 @@ class Connection:
                 raise errors.Unreachable(say("The connection was closed."))
             self._uses += 1
         try:
-            yield self._raw
+            yield
         finally:
             with self._idle:
                 self._uses -= 1
                 self._idle.notify_all()
+
+    @contextmanager
+    def in_use(self) -> Iterator[libvirt.virConnect]:
+        """A libvirt connection for one call alone. Raises Unreachable when it was closed, or another cannot be opened."""
+        with self._kept():
+            lane = self._take_lane()
+            try:
+                yield self._lanes[lane]
+            finally:
+                with self._idle:
+                    self._busy.discard(lane)
+                    self._idle.notify_all()
+
+    def _take_lane(self) -> int:
+        """The first that no other call has; a new one, when all are taken."""
+        with self._idle:
+            if (lane := self._free_lane()) is not None:
+                return lane
+        try:
+            raw = _open_guarded(self._target, self._limits)
+        except errors.HypervisorError:
+            # The host takes no more of us: those that are open do, one call after the other.
+            with self._idle:
+                while (lane := self._free_lane()) is None and not self._closed.is_set():
+                    self._idle.wait(0.5)
+                if lane is None:
+                    raise
+                return lane
+        with self._idle:
+            self._lanes.append(raw)
+            self._busy.add(len(self._lanes) - 1)
+            return len(self._lanes) - 1
+
+    def _free_lane(self) -> int | None:
+        if self._is_here:
+            return 0
+        lane = next((number for number in range(len(self._lanes)) if number not in self._busy), None)
+        if lane is not None:
+            self._busy.add(lane)
+        return lane
 
     def call(self, work: Callable[[libvirt.virConnect], T], *, seconds: float | None = None) -> T:
         """Run ``work(raw connection)`` with a deadline.
@@ -223,16 +269,38 @@ class Connection:
             except libvirt.libvirtError:
                 pass  # The host cannot be told any more; on our side it is undone all the same.
         self._at_close.clear()
-        try:
-            self._raw.close()
-        except libvirt.libvirtError:
-            pass  # Nothing is left to close on a connection that broke.
+        for raw in self._lanes:
+            try:
+                raw.close()
+            except libvirt.libvirtError:
+                pass  # Nothing is left to close on a connection that broke.
 
     def __enter__(self) -> Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _has_wire(uri: str) -> bool:
+    parsed = parse(uri.partition("?")[0], allow_test=True)
+    return parsed.is_remote or parsed.driver != "test"
+
+
+def _open_guarded(target: Target, limits: Limits) -> libvirt.virConnect:
+    """A libvirt connection that notices a silent host.
+
+    libvirt's close callback is not used: it keeps the connection open, and taking it back races with its being called.
+    """
+    raw = _open_within(target, limits.connect_seconds)
+    try:
+        raw.setKeepAlive(*limits.keepalive)
+    except libvirt.libvirtError as error:
+        # The test driver inside this process does not know it; there is no wire to watch.
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raw.close()
+            raise translate(error) from error
+    return raw
 
 
 #: seconds until another open is tried while one hangs; doubled with each that hangs, up to the longest

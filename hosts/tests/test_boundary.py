@@ -237,3 +237,17 @@ def test_a_pool_or_network_that_changes_is_told_by_an_event(connection):
     network = "<network><name>told</name><ip address='192.168.77.1' netmask='255.255.255.0'/></network>"
     connection.call(lambda raw: raw.networkDefineXML(network).undefine())
     assert told.get(timeout=5).kind == "network"
+
+
+def test_calls_at_the_same_time_never_share_a_libvirt_connection(connection):
+    """Two threads in one of libvirt's connections end the process when it breaks under them."""
+    together = threading.Barrier(3, timeout=10)
+
+    def work(raw):
+        together.wait()
+        return raw
+
+    futures = [connection.submit(work) for _ in range(3)]
+    raws = [connection.outcome(future) for future in futures]
+    assert len({id(raw) for raw in raws}) == 3
+    assert connection.call(lambda raw: raw) in raws, "a free one is used again"
