@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from hosts.hypervisor.errors import Failed, NotFound
-from hosts.operations.kind import Cancelled, InvalidArguments, Subject, no_argument
+from hosts.operations.kind import Cancelled, InvalidArguments, Subject, Uncertain, no_argument
 from hosts.operations.task import Task
+from vms.models import VirtualMachine
 from vms.operations.base import GuestKind, PowerState, virsh
 
 DEFAULT_WAIT = 120
@@ -79,4 +80,9 @@ class Shutdown(GuestKind):
         try:
             return bool(self.guest(task).state()[0] in (PowerState.SHUTOFF, PowerState.CRASHED))
         except NotFound:
-            return True  # A transient guest is gone once it is off.
+            if VirtualMachine.objects.filter(pk=task.uuid, persistent=False).exists():
+                return True  # A transient guest is gone once it is off.
+            raise Uncertain(
+                _("%(name)s is not on %(host)s any more; whether it shut down before cannot be told.")
+                % {"name": task.operation.subject_name, "host": task.host.name}
+            ) from None
