@@ -20,13 +20,16 @@ from hosts.operations.kind import Kind, registry
 from hosts.problems import ANY, CHANGE, FieldError, ProblemError, invalid
 from hosts.requests import actor_of, client_address, user_of
 from hosts.said import said
+from hosts.sessions import row_key_of
 from hosts.tokens import token_of
+from vms.api_definition import router as definition_router
 from vms.api_schemas import (
     ARGUMENTS,
     BulkBody,
     ConsoleBody,
     ConsoleOut,
     SightingOut,
+    SnapshotOut,
     VmDetail,
     VmOut,
     VmPage,
@@ -38,8 +41,10 @@ from vms.console.access import console_path, open_console
 from vms.models import ConsoleSession, ConsoleTicket, Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 from vms.selection import FILTERS, InvalidFilter, filter_vms, sort_vms
+from vms.snapshots import snapshots_of
 
 router = Router(tags=["vms"])
+router.add_router("", definition_router)
 #: columns that are large, and that a list does not tell
 NOT_LISTED = ("description", "disks", "nics", "graphics", "devices", "search_text")
 
@@ -78,6 +83,7 @@ def vm(request: HttpRequest, uuid: UUID) -> VmDetail:
         **_vm(row),
         **columns(row, ("description", "disks", "nics", "graphics", "devices")),
         sightings=[_sighting(sighting) for sighting in sightings],
+        snapshots=[SnapshotOut(**snapshot) for snapshot in snapshots_of(row)],
         consoles=[_watcher(console) for console in row.console_sessions.filter(closed_at=None).select_related("user")],
         operation=busy.pk if busy is not None else None,
         definition=next((_definition(sighting) for sighting in sightings if sighting.host_id == row.host_id), ""),
@@ -95,7 +101,7 @@ def console(request: HttpRequest, uuid: UUID, wanted: ConsoleBody | None = None)
         user,
         row,
         view_only=view_only,
-        session_key="" if token else request.session.session_key or "",
+        session_key="" if token else row_key_of(request),
         token_id=token.pk if token else None,
         address=client_address(request),
         road="api",

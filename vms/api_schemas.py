@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
@@ -11,6 +11,7 @@ from pydantic import BaseModel, StringConstraints
 
 from hosts.api_schemas import Body, NoArguments, Page, Paging
 from hosts.operations.kind import registry
+from vms.api_definition import DefineArguments
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind
 from vms.selection import LONGEST_VALUE, SORTS
@@ -109,6 +110,19 @@ class WatcherOut(Schema):
     opened_at: datetime
 
 
+class SnapshotOut(Schema):
+    """A snapshot as its host told at the last look."""
+
+    name: str
+    parent: str
+    created: int = Field(description="Unix seconds, by the host's clock.")
+    state: str = Field(description="What the guest was: running, paused, shutoff, disk-snapshot.")
+    memory: str = Field(description="no, internal or external.")
+    disks: list[Any]
+    description: str
+    current: bool
+
+
 class VmDetail(VmOut):
     """All of a guest."""
 
@@ -118,6 +132,7 @@ class VmDetail(VmOut):
     graphics: list[Any]
     devices: list[Any]
     sightings: list[SightingOut]
+    snapshots: list[SnapshotOut]
     consoles: list[WatcherOut] = Field(description="The consoles that are open.")
     operation: UUID | None = Field(description="The operation that waits or runs and keeps others out.")
     definition: str = Field(description="The domain XML where it is now: the live one if it runs. Without secrets.")
@@ -164,12 +179,50 @@ class MigrateArguments(Body):
     auto_converge: bool = Field(False, description="Slow the guest down so that the move ends.")
 
 
+SNAPSHOT_NAME = r"^[\w][\w.:+-]*$"
+
+
+class SnapshotCreateArguments(Body):
+    """What the snapshot holds, and where."""
+
+    name: str = Field(max_length=63, pattern=SNAPSHOT_NAME)
+    description: str = Field("", max_length=2000, pattern=TEXT)
+    where: Literal["internal", "external"] = Field(
+        "internal", description="Inside the qcow2 images, or in files beside them."
+    )
+    memory: bool | None = Field(None, description="Left out: with memory where libvirt knows no other.")
+    quiesce: bool = Field(False, description="Have the guest agent freeze file systems meanwhile.")
+
+
+class SnapshotNameArguments(Body):
+    """Which one."""
+
+    name: str = Field(max_length=63, pattern=SNAPSHOT_NAME)
+
+
+class SnapshotDeleteArguments(SnapshotNameArguments):
+    """Which one, and whether those that stand on it go too."""
+
+    children: bool = False
+
+
+class SnapshotDescribeArguments(SnapshotNameArguments):
+    """Which one, and the words."""
+
+    description: str = Field("", max_length=2000, pattern=TEXT)
+
+
 #: kind → what it takes, for the documentation and the check of JSON types; the kind itself has the last word
 ARGUMENTS: dict[str, type[BaseModel]] = {
+    "define": DefineArguments,
     "shutdown": ShutdownArguments,
     "autostart": AutostartArguments,
     "set-metadata": MetadataArguments,
     "migrate": MigrateArguments,
+    "snapshot-create": SnapshotCreateArguments,
+    "snapshot-delete": SnapshotDeleteArguments,
+    "snapshot-describe": SnapshotDescribeArguments,
+    "snapshot-revert": SnapshotNameArguments,
     **dict.fromkeys(
         ("start", "reboot", "reset", "destroy", "suspend", "resume", "managed-save", "managed-save-remove"),
         NoArguments,
@@ -188,7 +241,7 @@ class BulkBody(Body):
     verb: str = Field(
         max_length=40,
         description="One of the verbs that a single guest takes, such as start.",
-        json_schema_extra=lambda schema: schema.update(enum=[*verbs()]),
+        json_schema_extra=lambda schema: schema.update(enum=[verb for verb in verbs() if registry[verb].many]),
     )
     uuids: list[Annotated[UUID, Field(strict=False)]] = Field(min_length=1, max_length=MOST_AT_ONCE)
     arguments: dict[str, Any] = Field({}, description="As the verb takes them, for all of them the same.")

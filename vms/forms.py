@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy
 
 from hosts.models import Host
 from hosts.operations.presenter import size
+from vms.form_base import KindForm
+from vms.forms_snapshots import DeleteForm, DescribeForm, ManySnapshotsForm, RevertForm, SnapshotForm
 from vms.models import Sighting, VirtualMachine
 
 MOST_BANDWIDTH = 1024 * 1024
@@ -24,22 +26,6 @@ class Target:
     host: Host
     reason: str = ""
     note: str = ""
-
-
-class KindForm(forms.Form):
-    """The arguments of one kind, for one guest or many."""
-
-    def __init__(self, *args: Any, vms: Sequence[VirtualMachine] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.vms = list(vms)
-
-    def arguments(self) -> dict[str, Any]:
-        """What is asked of the kind."""
-        return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
-
-    def blame(self, field: str, message: str) -> None:
-        """Take in what the kind said against an argument."""
-        self.add_error(field if field in self.fields else None, message)
 
 
 def targets_for(vms: Sequence[VirtualMachine]) -> list[Target]:
@@ -238,11 +224,19 @@ class BandwidthForm(forms.Form):
 
 
 #: kinds whose button opens a dialog
-FORMS: dict[str, type[KindForm]] = {"migrate": MigrateForm, "set-metadata": NotesForm}
+FORMS: dict[str, type[KindForm]] = {
+    "migrate": MigrateForm,
+    "set-metadata": NotesForm,
+    "snapshot-create": SnapshotForm,
+    "snapshot-revert": RevertForm,
+    "snapshot-delete": DeleteForm,
+    "snapshot-describe": DescribeForm,
+}
 #: what is asked when they are done to many
 MANY_FORMS: dict[str, type[KindForm]] = {
     "migrate": MigrateForm,
     "set-metadata": ManyNotesForm,
     "shutdown": ShutdownForm,
     "autostart": AutostartForm,
+    "snapshot-create": ManySnapshotsForm,
 }

@@ -9,7 +9,7 @@ from hosts.fragments import Context, Fragment
 from hosts.models import User
 from vms import inventory
 from vms.console import fragments as console_fragments
-from vms.views import definition, devices, parts, rows
+from vms.views import definition, devices, parts, rows, snapshots
 
 
 def register() -> None:
@@ -23,7 +23,9 @@ def register() -> None:
         ("vm-facts", "vms/_facts.html", parts.facts),
         ("vm-hardware", "vms/_hardware.html", parts.hardware),
         ("vm-devices", "vms/_devices.html", devices.context),
+        ("vm-snapshots", "vms/_snapshots.html", snapshots.context),
         ("vm-definition", "vms/_definition.html", definition.context),
+        ("vm-definitions", "vms/_definition_versions.html", definition.versions),
     ):
         fragments.register(Fragment(name, template, "vm.view", _topics, _of(part)))
     fragments.register(

@@ -20,7 +20,8 @@ from django.utils import timezone
 from hosts import alarms, notify, supervisor_sinks
 from hosts.hypervisor.records import Address, GuestRecord
 from hosts.models import Host
-from vms import storage
+from vms import history, storage
+from vms.definition import snapshot as snapshot_xml
 from vms.definition.summary import Summary, summarize
 from vms.definition.xml import MalformedDefinition, parse
 from vms.models import Sighting, Tag, VirtualMachine
@@ -45,7 +46,7 @@ SETTLED = [
 #: columns of a sighting that a look says
 CLAIMED = [
     "power_state", "power_reason", "name", "persistent", "autostart", "managed_save", "live_definition",
-    "inactive_definition", "digest", "seen_at", "since", "absent_since",
+    "inactive_definition", "version", "snapshots", "digest", "seen_at", "since", "absent_since",
 ]  # fmt: skip
 
 
@@ -110,7 +111,8 @@ def _mark_absent(host_id: int, present: set[str], now: datetime) -> list[str]:
 def digest_of(record: GuestRecord) -> str:
     """What, when it is equal, means that nothing we keep has changed."""
     facts = (record.name, record.state, record.reason, record.persistent, record.autostart, record.managed_save)
-    text = "\0".join([*map(str, facts), record.live_definition, record.inactive_definition])
+    snapshots = [f"{snapshot.current} {snapshot.definition}" for snapshot in record.snapshots]
+    text = "\0".join([*map(str, facts), record.live_definition, record.inactive_definition, *snapshots])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -119,16 +121,17 @@ def _take_in(host_id: int, records: list[GuestRecord], now: datetime) -> None:
     digests = {record.uuid: digest_of(record) for record in records}
     with transaction.atomic():
         known = {str(s.vm_id): s for s in _without_definitions().filter(host_id=host_id, vm_id__in=list(digests))}
-        same = [u for u, s in known.items() if s.digest == digests[u] and s.absent_since is None]
+        same = {u for u, s in known.items() if s.digest == digests[u] and s.absent_since is None}
         Sighting.objects.filter(pk__in=[known[uuid].pk for uuid in same]).update(seen_at=now)
         VirtualMachine.objects.filter(uuid__in=same, host_id=host_id).update(seen_at=now)
         seen = {
             record.uuid: _sighting(host_id, record, digests[record.uuid], known.get(record.uuid), now)
             for record in records
-            if record.uuid not in set(same)
+            if record.uuid not in same
         }
         suspects = VirtualMachine.objects.filter(uuid__in=same).exclude(suspected_at=None)
         settled, membership = _settle(_rows(seen), host_id, seen)
+        history.take_in(host_id, seen.values(), known.values(), now)
         _write_sightings(list(seen.values()))
         storage.claimed(host_id, list(seen.values()))
         suspects_now = [str(pk) for pk in suspects.values_list("pk", flat=True)]
@@ -156,10 +159,21 @@ def _sighting(host_id: int, record: GuestRecord, digest: str, before: Sighting |
         name=record.name,
         live_definition=record.live_definition,
         inactive_definition=record.inactive_definition,
+        snapshots=_snapshots(record),
         digest=digest,
         seen_at=now,
         since=before.since if before is not None and as_before else now,
     )
+
+
+def _snapshots(record: GuestRecord) -> list[dict[str, Any]]:
+    found = []
+    for snapshot in record.snapshots:
+        try:
+            found.append({**snapshot_xml.read(snapshot.definition), "current": snapshot.current})
+        except MalformedDefinition as error:
+            log.warning("a snapshot could not be read", vm=record.uuid, snapshot=snapshot.name, error=str(error))
+    return found
 
 
 def _rows(seen: dict[str, Sighting]) -> list[VirtualMachine]:

@@ -9,7 +9,8 @@ import libvirt
 
 from hosts.hypervisor import errors
 from hosts.hypervisor.connection import Connection
-from hosts.hypervisor.records import Address, GuestRecord, JobFigures
+from hosts.hypervisor.records import Address, GuestRecord, JobFigures, SnapshotRecord
+from hosts.hypervisor.snapshot import read_snapshots
 from hosts.hypervisor.words import reason_word, state_word
 
 T = TypeVar("T")
@@ -125,6 +126,15 @@ class Guest:
         flags |= libvirt.VIR_DOMAIN_XML_SECURE if secure else 0
         return str(self.call(lambda domain: domain.XMLDesc(flags)))
 
+    def define(self, definition: str, *, validate: bool = True) -> None:
+        """Store ``definition``, which names this domain, for the next boot; ``validate``: libvirt's schema is asked first."""
+        flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if validate else 0
+        self.connection.call(lambda raw: raw.defineXMLFlags(definition, flags))
+
+    def rename(self, name: str) -> None:
+        """Give it another name; libvirt allows it while it is off and has no snapshots."""
+        self.call(lambda domain: domain.rename(name, 0))
+
     def job(self, *, completed: bool = False) -> JobFigures:
         """The running job, or the last completed one."""
         flags = 0
@@ -151,7 +161,8 @@ class Guest:
 
 def _read_domain(domain: libvirt.virDomain) -> GuestRecord:
     state, reason = domain.state()
-    return _record(domain, state, reason, bool(domain.isPersistent()), _quiet_int(domain.autostart), _saved(domain))
+    facts = (bool(domain.isPersistent()), _quiet_int(domain.autostart), _saved(domain))
+    return _record(domain, state, reason, *facts, read_snapshots(domain))
 
 
 def _quiet_int(read: Callable[[], int]) -> bool:
@@ -169,7 +180,13 @@ def _saved(domain: libvirt.virDomain) -> bool:
 
 
 def _record(
-    domain: libvirt.virDomain, state: int, reason: int, persistent: bool, autostart: bool, saved: bool
+    domain: libvirt.virDomain,
+    state: int,
+    reason: int,
+    persistent: bool,
+    autostart: bool,
+    saved: bool,
+    snapshots: tuple[SnapshotRecord, ...],
 ) -> GuestRecord:
     live = domain.XMLDesc(0)
     identity = domain.ID()
@@ -187,11 +204,12 @@ def _record(
         managed_save=saved,
         live_definition=live,
         inactive_definition=inactive,
+        snapshots=snapshots,
     )
 
 
 def read_guests(connection: Connection, *, seconds: float = 120.0) -> list[GuestRecord]:
-    """Every domain of the host: four bulk calls and the definitions."""
+    """Every domain of the host: bulk calls, the definitions, and the snapshots of those that have any."""
     return connection.call(_read_guests, seconds=seconds)
 
 
@@ -200,13 +218,16 @@ def _read_guests(raw: libvirt.virConnect) -> list[GuestRecord]:
     persistent = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)
     autostart = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
     saved = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
+    having_snapshots = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
     states = _states(raw)
     records = []
     for domain in domains:
         key = domain.UUIDString()
         try:
             state, reason = states.get(key) or domain.state()
-            records.append(_record(domain, state, reason, key in persistent, key in autostart, key in saved))
+            facts = (key in persistent, key in autostart, key in saved)
+            snapshots = read_snapshots(domain) if key in having_snapshots else ()
+            records.append(_record(domain, state, reason, *facts, snapshots))
         except libvirt.libvirtError as error:
             # It may have gone between the list and now; that is not an error of the whole look.
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:

@@ -38,6 +38,15 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """One snapshot as libvirt describes it."""
+
+    name: str
+    current: bool
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
 class GuestRecord:
     """One domain at one look. ``state`` and ``reason`` are words (see words.py); definitions hold no secrets."""
 
@@ -51,6 +60,7 @@ class GuestRecord:
     managed_save: bool
     live_definition: str
     inactive_definition: str
+    snapshots: tuple[SnapshotRecord, ...] = ()
 
     @property
     def is_active(self) -> bool:

@@ -111,7 +111,7 @@ class Program:
         """One guest by name."""
         return next(vm for vm in self.get(f"vms?q={name}&page_size=200")["items"] if vm["name"] == name)
 
-    def ask(self, name: str, verb: str, **arguments: Any) -> str:
+    def ask(self, name: str, verb: str, /, **arguments: Any) -> str:
         """Ask for a change of a guest; the operation's id. Waits while another change of it is under way."""
         until = time.monotonic() + 30
         while True:
@@ -148,6 +148,6 @@ class Program:
         found: dict[str, Any] = wait_until(look, seconds, f"operation {identity} to end")
         return found
 
-    def do(self, name: str, verb: str, **arguments: Any) -> dict[str, Any]:
+    def do(self, name: str, verb: str, /, **arguments: Any) -> dict[str, Any]:
         """Ask and wait for the end."""
         return self.ended(self.ask(name, verb, **arguments))

@@ -23,7 +23,8 @@ from hosts.operations.host_refresh import HostKind
 from hosts.operations.kind import registry
 from hosts.urls import administration_patterns
 from kvmdash.tests.cluster import VM1, VM3, ApiClient, make_cluster
-from vms.models import ConsoleTicket, VirtualMachine
+from vms.forms import FORMS
+from vms.models import ConsoleTicket, Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 
 ROLES = ("viewer", "viewer-watching", "operator", "administrator")
@@ -44,6 +45,7 @@ LEAST = {
     "vm.autostart": "operator",
     "vm.console": "operator",
     "vm.console_view": "viewer-watching",
+    "vm.define": "administrator",
     "vm.destroy": "operator",
     "vm.managed_save": "operator",
     "vm.managed_save_remove": "operator",
@@ -53,19 +55,33 @@ LEAST = {
     "vm.resume": "operator",
     "vm.set_metadata": "operator",
     "vm.shutdown": "operator",
+    "vm.snapshot": "operator",
+    "vm.snapshot_delete": "operator",
+    "vm.snapshot_revert": "operator",
     "vm.start": "operator",
     "vm.suspend": "operator",
     "vm.view": "viewer",
 }
 GUEST_KINDS = sorted(name for name, kind in registry.items() if isinstance(kind, GuestKind))
 HOST_KINDS = sorted(name for name, kind in registry.items() if isinstance(kind, HostKind))
-ARGUMENTS: dict[str, Any] = {"migrate": {"host": "kvm2"}, "set-metadata": {"title": "t"}}
+ARGUMENTS: dict[str, Any] = {
+    "migrate": {"host": "kvm2"},
+    "set-metadata": {"title": "t"},
+    "snapshot-create": {"name": "new", "memory": True},
+    "snapshot-delete": {"name": "old"},
+    "snapshot-describe": {"name": "old", "description": "d"},
+    "snapshot-revert": {"name": "old"},
+}
 #: what the forms send
 FIELDS: dict[str, Any] = {
     "migrate": {"host": "kvm2"},
     "set-metadata": {"title": "t", "folder": "f"},
     "shutdown": {"wait": "60"},
     "autostart": {"enabled": "true"},
+    "snapshot-create": {"name": "new", "where": "internal", "memory": "on"},
+    "snapshot-delete": {"name": "old", "confirm": "old"},
+    "snapshot-describe": {"name": "old", "description": "d"},
+    "snapshot-revert": {"name": "old", "confirm": "old"},
 }
 
 
@@ -99,6 +115,11 @@ def ready_for(name: str) -> None:
     kind = registry[name]
     needs = kind.needs if isinstance(kind, GuestKind) else ()
     VirtualMachine.objects.update(power_state=needs[0] if needs else "running", managed_save=name.endswith("-remove"))
+    if name.startswith("snapshot-"):
+        disk = {"device": "disk", "readonly": False, "format": "qcow2", "type": "file", "target": "vda", "source": "/d"}
+        old = {"name": "old", "parent": "", "created": 1, "state": "shutoff", "memory": "no", "description": ""}
+        VirtualMachine.objects.update(disks=[disk])
+        Sighting.objects.update(snapshots=[{**old, "current": True, "disks": [{"target": "vda", "where": "internal"}]}])
 
 
 def asked_for(name: str) -> bool:
@@ -186,7 +207,11 @@ def _client(user: Any) -> ApiClient:
 Road = Callable[[Any, str], HttpResponse]
 GUEST_ROADS: tuple[Road, ...] = (by_page, by_bulk_page, by_api, by_bulk_api, by_session_api)
 HOST_ROADS: tuple[Road, ...] = (by_host_page, by_host_api)
-CHANGES = [(name, road) for name in GUEST_KINDS for road in GUEST_ROADS]
+#: kinds on something that a guest has many of: no page asks them of many guests
+OF_A_PART = {name for name, form in FORMS.items() if form.asked_by_address}
+CHANGES = [
+    (name, road) for name in GUEST_KINDS for road in GUEST_ROADS if not (name in OF_A_PART and road is by_bulk_page)
+]
 CHANGES += [(name, road) for name in HOST_KINDS for road in HOST_ROADS]
 
 

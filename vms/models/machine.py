@@ -102,6 +102,12 @@ class Sighting(models.Model):
     managed_save = models.BooleanField(default=False)
     live_definition = models.TextField(blank=True)
     inactive_definition = models.TextField(blank=True)
+    #: the version in the guest's history that this is
+    version = models.ForeignKey(
+        "vms.DefinitionVersion", null=True, on_delete=models.SET_NULL, related_name="sightings"
+    )
+    #: as vms.definition.snapshot.read gives them, with "current"
+    snapshots = models.JSONField(default=list)
     digest = models.CharField(max_length=64, blank=True)
     seen_at = models.DateTimeField()
     since = models.DateTimeField(default=timezone.now)

@@ -5,6 +5,7 @@ def load_kinds() -> None:
     """Import the modules whose kinds register themselves."""
     from vms.operations import (  # noqa: F401
         autostart,
+        define,
         destroy,
         managed_save,
         managed_save_remove,
@@ -14,6 +15,10 @@ def load_kinds() -> None:
         reset,
         resume,
         shutdown,
+        snapshot_create,
+        snapshot_delete,
+        snapshot_describe,
+        snapshot_revert,
         start,
         suspend,
     )

@@ -21,6 +21,7 @@ class Autostart(GuestKind):
     name = "autostart"
     label = gettext_lazy("Autostart")
     verb = "vm.autostart"
+    defines = False
 
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         unknown = set(arguments) - {"enabled"}

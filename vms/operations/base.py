@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext as _
 
@@ -23,6 +23,8 @@ class GuestKind(Kind):
 
     role = User.Role.OPERATOR
     needs: tuple[str, ...] = ()
+    #: whether it can change the definition: then it is named beside the version that it leads to (vms.history)
+    defines: ClassVar[bool] = True
 
     def subject(self, row: VirtualMachine) -> Subject:
         return Subject(host=row.host, name=row.name, row=row, uuid=row.uuid)
@@ -72,6 +74,7 @@ def virsh(command: str, subject: Subject, *more: str) -> str:
 class StateKind(GuestKind):
     """A kind whose success shows in the guest's power state, so that recovering is looking."""
 
+    defines = False
     #: states that mean it worked
     becomes: tuple[str, ...] = ()
 

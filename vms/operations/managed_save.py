@@ -19,6 +19,7 @@ class ManagedSave(GuestKind):
     name = "managed-save"
     label = pgettext_lazy("operation", "Save")
     verb = "vm.managed_save"
+    defines = False
     needs = (PowerState.RUNNING, PowerState.PAUSED)
     cancellable = True
     own_connection = True

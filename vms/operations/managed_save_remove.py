@@ -17,6 +17,7 @@ class ManagedSaveRemove(GuestKind):
     name = "managed-save-remove"
     label = _("Discard saved memory")
     verb = "vm.managed_save_remove"
+    defines = False
     needs = (PowerState.SHUTOFF,)
 
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:

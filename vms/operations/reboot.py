@@ -17,6 +17,7 @@ class Reboot(GuestKind):
     name = "reboot"
     label = _("Reboot")
     verb = "vm.reboot"
+    defines = False
     needs = (PowerState.RUNNING,)
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:

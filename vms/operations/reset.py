@@ -17,6 +17,7 @@ class Reset(GuestKind):
     name = "reset"
     label = _("Reset")
     verb = "vm.reset"
+    defines = False
     needs = (PowerState.RUNNING, PowerState.PAUSED)
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:

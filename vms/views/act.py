@@ -16,7 +16,8 @@ from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused, registry
 from hosts.requests import actor_of, user_of
 from hosts.views import answers
-from vms.forms import FORMS, BandwidthForm, KindForm
+from vms.form_base import KindForm
+from vms.forms import FORMS, BandwidthForm
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind
 from vms.views.actions import why_not
@@ -52,11 +53,17 @@ def act(request: HttpRequest, key: uuid.UUID, name: str) -> HttpResponse:
     if request.method != "POST":
         if not access.may(user_of(request), kind.verb, vm):
             return answers.refused(request, access.Denied(_("You do not have the right to do this.")), nav="vms")
-        return _dialog(request, kind, vm, form_class(vms=[vm]))
+        return _dialog(request, kind, vm, _opened(form_class, request, vm))
     form = form_class(request.POST, vms=[vm])
     if not form.is_valid():
         return _dialog(request, kind, vm, form, 422)
     return _ask(request, kind, vm, form.arguments(), form)
+
+
+def _opened(form_class: type[KindForm], request: HttpRequest, vm: VirtualMachine) -> KindForm:
+    """The form as it opens, with what the address says already."""
+    said = {name: request.GET[name] for name in form_class.asked_by_address if name in request.GET}
+    return form_class(vms=[vm], initial=said) if said else form_class(vms=[vm])
 
 
 def _posted(request: HttpRequest) -> dict[str, Any]:

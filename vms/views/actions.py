@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from hosts import access
 from hosts.models import User
 from hosts.operations.kind import InvalidArguments, Refused, Subject, registry
-from vms.forms import FORMS
+from vms.forms import FORMS, MANY_FORMS
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind
 from vms.views.looks import BULK_MAIN, MAIN, ORDER, Look, look_of
@@ -81,7 +81,7 @@ def _label(kind: GuestKind, vm: VirtualMachine) -> str:
 
 
 def _action(kind: GuestKind, vm: VirtualMachine, user: User, busy: str) -> Action | None:
-    if not access.may(user, kind.verb, vm):
+    if not access.may(user, kind.verb, vm) or _is_of_a_part(kind):
         return None
     subject, arguments, look = kind.subject(vm), default_arguments(kind, vm), look_of(kind)
     dialog = kind.name in FORMS
@@ -100,6 +100,11 @@ def _action(kind: GuestKind, vm: VirtualMachine, user: User, busy: str) -> Actio
         confirm=str(look.hint) or str(kind.label) if look.asks or look.danger else "",
         confirm_type=vm.name if look.danger else "",
     )
+
+
+def _is_of_a_part(kind: GuestKind) -> bool:
+    """Whether it acts on something the guest has many of, beside which its button stands."""
+    return kind.name in FORMS and bool(FORMS[kind.name].asked_by_address)
 
 
 def _needs_more(kind: GuestKind, arguments: Mapping[str, Any]) -> bool:
@@ -127,7 +132,7 @@ def bulk_actions(user: User) -> dict[str, list[dict[str, Any]]]:
     """What may be done to many: ``main`` as buttons, ``more`` and ``danger`` in the menu."""
     groups: dict[str, list[dict[str, Any]]] = {"main": [], "more": [], "danger": []}
     for kind in guest_kinds():
-        if access.may(user, kind.verb) and (kind.name in FORMS or not _needs_more(kind, {})):
+        if access.may(user, kind.verb) and (kind.name in MANY_FORMS or not _needs_more(kind, {})):
             look = look_of(kind)
             group = "danger" if look.danger else "main" if kind.name in BULK_MAIN else "more"
             groups[group].append(_bulk(kind.name, str(kind.label), look))

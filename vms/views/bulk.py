@@ -17,7 +17,8 @@ from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused
 from hosts.requests import actor_of, user_of
 from hosts.views import answers
-from vms.forms import MANY_FORMS, KindForm
+from vms.form_base import KindForm
+from vms.forms import MANY_FORMS
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind
 from vms.views.act import asked_for, kind_or_404

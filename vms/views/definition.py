@@ -1,8 +1,8 @@
-"""A guest's definition to read: coloured, to copy and download, and what will be different after the next boot."""
+"""A guest's definition to read: coloured, to copy and download; what will be different after the next boot; its history."""
 
 from __future__ import annotations
 
-import difflib
+import json
 import re
 import uuid
 from functools import lru_cache
@@ -15,27 +15,29 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 from lxml import etree
 
-from hosts.models import User
-from vms.definition.xml import MalformedDefinition, parse
-from vms.models import Sighting, VirtualMachine
+from hosts import access
+from hosts.models import Operation, User
+from vms import history
+from vms.definition import noise
+from vms.definition.changes import diff
+from vms.definition.xml import MalformedDefinition, parse_to_edit
+from vms.history import INACTIVE
+from vms.models import DefinitionVersion, Sighting, VirtualMachine
 from vms.views.act import guest_or_404
 
+#: changes that a row of the history tells
+TOLD = 4
 WHICH = ("live", "inactive")
-#: what libvirt adds to a running guest's definition and nobody changed
-RUNTIME_ELEMENTS = ("alias", "backingStore", "privateData", "actual", "mirror")
-RUNTIME_ATTRIBUTES = (
-    ("source", "index"), ("source", "portid"), ("source", "tty"), ("target", "state"), ("console", "tty"),
-    ("cpu", "check"), ("graphics", "port"), ("graphics", "websocket"), ("graphics", "tlsPort"),
-)  # fmt: skip
-FILLED_IN = (("devices/disk/source", "tls"), ("devices/graphics", "listen"), ("devices/graphics/listen", "address"))
+#: versions on the tab; the others are on a page of their own
+NEWEST = 25
 _TOKEN = re.compile(r"<!--.*?-->|<[^>]*>|[^<]+", re.DOTALL)
 _TAG = re.compile(r"^(<[/?]?)([^\s/?>]+)(.*?)([/?]?>)$", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""([\w:.-]+)(=)("[^"]*"|'[^']*')""")
 
 
-def context(vm: VirtualMachine, _user: User) -> dict[str, Any]:
-    """Both definitions of the host that holds it."""
-    sighting = Sighting.objects.filter(vm=vm, host=vm.host).first() if vm.host_id else None
+def context(vm: VirtualMachine, user: User) -> dict[str, Any]:
+    """Both definitions of the host that holds it, and what is different between them."""
+    sighting = history.sighting_of(vm)
     if sighting is None:
         return {"vm": vm, "definitions": [], "changes": []}
     live, inactive = sighting.live_definition, sighting.inactive_definition
@@ -44,13 +46,55 @@ def context(vm: VirtualMachine, _user: User) -> dict[str, Any]:
     shown = [("live", live)] if active and live else []
     shown += [("inactive", inactive)] if inactive else []
     shown = shown or [("live", live)]
+    two = len(shown) > 1
     return {
         "vm": vm,
         "sighting": sighting,
         "definitions": [{"which": which, "html": highlighted(text)} for which, text in shown if text],
-        "changes": changes(live, inactive) if len(shown) > 1 else [],
-        "two": len(shown) > 1,
+        "changes": changes(live, inactive) if two else [],
+        "pending": pending(live, inactive) if two else [],
+        "two": two,
+        "may_define": access.may(user, "vm.define", vm),
+        "dropped": _dropped(vm, sighting),
     }
+
+
+def _dropped(vm: VirtualMachine, sighting: Sighting) -> Operation | None:
+    """The operation that made the definition of now, when libvirt did not take all of it."""
+    last = Operation.objects.filter(subject_uuid=vm.pk, kind="define", state=Operation.State.SUCCEEDED)
+    operation = last.order_by("-finished_at").first()
+    if operation is None or not operation.result.get("lost"):
+        return None
+    return operation if operation.result.get("digest") == history.digest_now(sighting) else None
+
+
+def versions(vm: VirtualMachine, user: User) -> dict[str, Any]:
+    """The newest of its history."""
+    found = access.visible_to(user, history.versions_of(vm.pk))
+    return {
+        "vm": vm,
+        "count": found.count(),
+        "newest": NEWEST,
+        "versions": present(vm, list(found.defer("text").select_related("operation")[:NEWEST])),
+        "may_define": access.may(user, "vm.define", vm),
+    }
+
+
+def present(vm: VirtualMachine, rows: list[DefinitionVersion]) -> list[dict[str, Any]]:
+    """Versions as the table shows them."""
+    sighting = history.sighting_of(vm)
+    now = sighting.version_id if sighting is not None else None
+    base = history.digest_now(sighting) if sighting is not None else ""
+    return [
+        {
+            "row": row,
+            "is_now": row.pk == now,
+            "words": [history.words(change) for change in row.changes[:TOLD]],
+            "more": max(0, row.changes_count - TOLD),
+            "restore": json.dumps({"version": row.pk, "base": base}) if row.pk != now and row.kind == INACTIVE else "",
+        }
+        for row in rows
+    ]
 
 
 @lru_cache(maxsize=128)
@@ -84,72 +128,44 @@ def _attributes(text: str) -> str:
 @lru_cache(maxsize=128)
 def changes(live: str, inactive: str) -> list[dict[str, str]]:
     """What the next boot will bring, as lines of a diff; empty when nothing that somebody wrote differs."""
+    both = _quietened(live, inactive)
+    return lines(*both) if both is not None else []
+
+
+@lru_cache(maxsize=128)
+def pending(live: str, inactive: str) -> list[str]:
+    """The same in words."""
+    both = _quietened(live, inactive)
+    return [history.words(change) for change in diff(*both).changes] if both is not None else []
+
+
+def _quietened(live: str, inactive: str) -> tuple[str, str] | None:
+    """Both without what libvirt adds to a running guest; None where one cannot be read."""
     try:
-        now, then = parse(live), parse(inactive)
+        now, then = parse_to_edit(live), parse_to_edit(inactive)
     except MalformedDefinition:
-        return []
+        return None
     for root in (now, then):
-        _without_runtime(root)
-    _without_filled_in(now, then)
+        noise.take_away(root)
+        for element in root.iter():
+            if len(element) == 0 and not (element.text or "").strip():
+                element.text = None
+    noise.take_away_filled_in(now, then)
+    return etree.tostring(now, encoding="unicode"), etree.tostring(then, encoding="unicode")
+
+
+def lines(old: str, new: str) -> list[dict[str, str]]:
+    """A unified diff of two definitions, line by line with what each is. Raises MalformedDefinition."""
     signs = {"+": "added", "-": "removed", "@": "place"}
-    lines = difflib.unified_diff(_lines(now), _lines(then), lineterm="", n=2)
-    return [{"css": signs.get(line[:1], ""), "text": line} for line in lines if not line.startswith(("+++", "---"))]
-
-
-def _without_runtime(root: Any) -> None:
-    """Take away what only a running guest has."""
-    root.attrib.pop("id", "")
-    for name in RUNTIME_ELEMENTS:
-        for element in list(root.iter(name)):
-            _remove(element)
-    for name, attribute in RUNTIME_ATTRIBUTES:
-        for element in root.iter(name):
-            element.attrib.pop(attribute, "")
-    for element in _runtime_only(root):
-        _remove(element)
-
-
-def _without_filled_in(now: Any, then: Any) -> None:
-    """Take away what libvirt filled in when the guest was started, because nobody had said it."""
-    said = {feature.get("name") for feature in then.findall("cpu/feature")}
-    for feature in now.findall("cpu/feature"):
-        if feature.get("name") not in said:
-            _remove(feature)
-    for path, attribute in FILLED_IN:
-        if any(element.get(attribute) for element in then.findall(path)):
-            continue
-        for element in now.findall(path):
-            element.attrib.pop(attribute, "")
-
-
-def _lines(root: Any) -> list[str]:
-    for element in root.iter():
-        if len(element) == 0 and not (element.text or "").strip():
-            element.text = None
-    etree.indent(root, "  ")
-    return str(etree.tostring(root, encoding="unicode")).splitlines()
-
-
-def _runtime_only(root: Any) -> list[Any]:
-    vnets = [e for e in root.findall("devices/interface/target") if e.get("dev", "").startswith(("vnet", "macvtap"))]
-    lines = [e for kind in ("serial", "console", "channel") for e in root.findall(f"devices/{kind}/source")]
-    networks = root.findall("devices/interface[@type='network']/source")
-    for source in networks:
-        source.attrib.pop("bridge", None)
-    return [*vnets, *lines, *root.findall("seclabel[@type='dynamic']"), *root.findall("resource")]
-
-
-def _remove(element: Any) -> None:
-    parent = element.getparent()
-    if parent is not None:
-        parent.remove(element)
+    text = diff(old, new).text.splitlines()
+    return [{"css": signs.get(line[:1], ""), "text": line} for line in text if not line.startswith(("+++", "---"))]
 
 
 @require_safe
 def download(request: HttpRequest, key: uuid.UUID, which: str) -> HttpResponse:
     """The definition as a file."""
     vm = guest_or_404(request, key)
-    sighting = Sighting.objects.filter(vm=vm, host=vm.host).first() if vm.host_id else None
+    sighting = history.sighting_of(vm)
     text = getattr(sighting, f"{which}_definition", "") if which in WHICH else ""
     if not text:
         raise Http404

@@ -50,6 +50,16 @@ LOOKS: dict[str, Look] = {
     "set-metadata": Look(
         icon="edit", hint=gettext_lazy("Title, description, tags and folder; kept in its own definition.")
     ),
+    "snapshot-create": Look(icon="camera-plus", hint=gettext_lazy("A state to go back to. It is no backup.")),
+    "snapshot-describe": Look(icon="edit", hint=gettext_lazy("Why it was taken; its data is not touched.")),
+    "snapshot-revert": Look(
+        icon="arrow-back-up", hint=gettext_lazy("Makes the guest what it was when the snapshot was taken."), danger=True
+    ),
+    "snapshot-delete": Look(
+        icon="trash",
+        hint=gettext_lazy("The guest stays as it is; what the snapshot holds is merged into what stands on it."),
+        danger=True,
+    ),
     "reset": Look(
         icon="rotate-clockwise",
         hint=gettext_lazy("The reset button: starts over at once; what is not on disk is lost."),

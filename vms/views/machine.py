@@ -22,7 +22,7 @@ from hosts.requests import user_of
 from vms.console.fragments import watchers
 from vms.models import VirtualMachine
 from vms.selection import InvalidFilter
-from vms.views import definition, devices, parts
+from vms.views import definition, devices, parts, snapshots
 from vms.views.act import guest_or_404
 from vms.views.figures import RANGES
 from vms.views.listing import page_number
@@ -51,6 +51,7 @@ def _tabs(vm: VirtualMachine, current: str) -> list[Context]:
         "summary": (_("Summary"), ""),
         "console": (_("Console"), ""),
         "devices": (_("Devices"), devices.count(vm)),
+        "snapshots": (_("Snapshots"), snapshots.count(vm)),
         "operations": (_("Operations"), ""),
         "definition": (_("Definition"), ""),
     }
@@ -105,8 +106,12 @@ def _devices(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
     return devices.context(vm, user)
 
 
+def _snapshots(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
+    return snapshots.context(vm, user)
+
+
 def _definition(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
-    return definition.context(vm, user)
+    return definition.context(vm, user) | definition.versions(vm, user)
 
 
 def _operations(request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
@@ -120,6 +125,7 @@ TABS: dict[str, Callable[[HttpRequest, VirtualMachine, User], Context]] = {
     "summary": _summary,
     "console": _console,
     "devices": _devices,
+    "snapshots": _snapshots,
     "operations": _operations,
     "definition": _definition,
 }

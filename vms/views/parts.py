@@ -26,13 +26,13 @@ Part = Callable[[VirtualMachine, User], Context]
 
 def head(vm: VirtualMachine, user: User) -> Context:
     """Name, state, where, how old that is, and what can be done."""
-    busy = busy_reason(_active(vm, user))
+    busy = busy_reason(active(vm, user))
     return {
         "vm": vm,
         "state": rows.shown_state(vm),
         "verified_at": verified_at(vm),
         "actions": actions_of(vm, user, busy),
-        "console": _console(vm, user),
+        "console": console(vm, user),
     }
 
 
@@ -43,7 +43,7 @@ def verified_at(vm: VirtualMachine) -> datetime | None:
     return max(vm.seen_at, vm.host.seen_at) if vm.seen_at else vm.host.seen_at
 
 
-def _console(vm: VirtualMachine, user: User) -> Context | None:
+def console(vm: VirtualMachine, user: User) -> Context | None:
     """The console button: None without the right; disabled while there is nothing to see."""
     if not (access.may(user, "vm.console", vm) or access.may(user, "vm.console_view", vm)):
         return None
@@ -56,7 +56,8 @@ def _operations(vm: VirtualMachine, user: User) -> Any:
     return access.visible_to(user, wanted).select_related("host")
 
 
-def _active(vm: VirtualMachine, user: User) -> list[Context]:
+def active(vm: VirtualMachine, user: User) -> list[Context]:
+    """What is being done to it, oldest first."""
     found = _operations(vm, user).filter(state__in=Operation.ACTIVE).order_by("created_at")
     return [presenter.present(operation, user) for operation in found]
 
@@ -66,7 +67,7 @@ def operation(vm: VirtualMachine, user: User) -> Context:
     last = _operations(vm, user).exclude(state__in=Operation.ACTIVE).order_by("-finished_at").first()
     return {
         "vm": vm,
-        "active": _active(vm, user),
+        "active": active(vm, user),
         "last": presenter.present(last, user) if last is not None else None,
         "force": _force(vm, user, last),
         "moved_in": _moved_in(last),
@@ -92,12 +93,21 @@ def sightings(vm: VirtualMachine, _user: User) -> Context:
     found = Sighting.objects.filter(vm=vm, absent_since=None).select_related("host")
     present = list(found.defer("live_definition", "inactive_definition").order_by("host__name"))
     running = [sighting for sighting in present if sighting.power_state == PowerState.RUNNING]
+    arriving = any(s.power_state == PowerState.PAUSED and s.power_reason == "migration" for s in present)
     return {
         "vm": vm,
         "sightings": present if len(present) > 1 else [],
         "split_brain": len(running) > 1 and vm.suspected_at is not None,
-        "arriving": any(s.power_state == PowerState.PAUSED and s.power_reason == "migration" for s in present),
+        "arriving": arriving or (len(present) > 1 and is_moving(vm)),
     }
+
+
+def is_moving(vm: VirtualMachine) -> bool:
+    """Whether a move of it is under way, ours or somebody else's: the target then holds a copy that does not run yet."""
+    if vm.power_state == PowerState.MIGRATING:
+        return True
+    moves = Operation.objects.filter(subject_uuid=vm.uuid, kind="migrate", state=Operation.State.RUNNING)
+    return moves.exists()
 
 
 def facts(vm: VirtualMachine, user: User) -> Context:
