@@ -205,6 +205,8 @@ def test_strangers_choose_the_language_of_the_login(vietnamese):
     stranger.post("/i18n/language/", {"language": "vi", "next": "/account/login/"})
     refused = stranger.post("/account/login/", {"login": "nobody", "password": "wrong"}).content.decode()
     assert "Tên đăng nhập hoặc mật khẩu không đúng." in refused
+    # Who landed in a foreign language finds their own by its own name.
+    assert ">English<" in refused and ">Tiếng Việt<" in refused
 
 
 @pytest.mark.django_db
