@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from hosts import audit, notify
+from hosts import audit, notify, secrets
 from hosts.audit import Actor
 from hosts.models import User
 from hosts.requests import client_address
@@ -23,6 +24,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request) or "0.0.0.0"  # noqa: S104 - a name for 'unknown' in rate limits
+
+
+class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """allauth's second factors, with their secrets encrypted like those of hosts."""
+
+    def encrypt(self, text: str) -> str:
+        return secrets.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return secrets.decrypt(encrypted_text) if is_sealed(encrypted_text) else encrypted_text
+
+
+def is_sealed(text: str) -> bool:
+    """Whether it is ciphertext; what was stored before there was any is base32 or hexadecimal."""
+    return text.startswith("gAAAA")
 
 
 def _actor(request: HttpRequest | None, user: User | None, name: str = "") -> Actor:

@@ -168,7 +168,9 @@ ACCOUNT_RATE_LIMITS = {
 }
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "kvmdash"
+MFA_ADAPTER = "kvmdash.accounts.MfaAdapter"
 
+SESSION_ENGINE = "hosts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = env.str("KVMDASH_SESSION_COOKIE", default="kvmdash_session")

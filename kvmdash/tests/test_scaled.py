@@ -195,7 +195,7 @@ def test_a_change_is_pushed_to_an_open_page_through_redis(scaled, test_hosts):
     identity = define(test_hosts[1], "pushed")
     wait_until(seen(scaled, "pushed"))
     code = (
-        "from django.contrib.sessions.backends.db import SessionStore; from hosts.models import User;"
+        "from hosts.sessions import SessionStore; from hosts.models import User;"
         "from django.contrib.auth import SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY;"
         "u = User.objects.get(username='admin'); s = SessionStore(); s[SESSION_KEY] = str(u.pk);"
         "s[BACKEND_SESSION_KEY] = 'allauth.account.auth_backends.AuthenticationBackend';"

@@ -13,6 +13,7 @@ from hosts import access
 from hosts.models import User
 from hosts.operations.kind import Refused
 from hosts.requests import client_address, user_of
+from hosts.sessions import row_key_of
 from hosts.views import answers
 from vms.console import fragments
 from vms.console.access import console_path, open_console
@@ -44,7 +45,7 @@ def ticket(request: HttpRequest, uuid: UUID) -> HttpResponse:
             user,
             vm,
             view_only=view_only,
-            session_key=request.session.session_key or "",
+            session_key=row_key_of(request),
             token_id=None,
             address=client_address(request),
             road="page",

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 SECRETS = ("sasl_password", "tls_key", "ssh_key")
+FACTORS = ("secret", "seed")
 
 
 class Command(BaseCommand):
@@ -22,4 +23,17 @@ class Command(BaseCommand):
             for name in SECRETS:
                 setattr(host, name, Sealed.of(getattr(host, name).open()))
             host.save(update_fields=SECRETS)
+        _second_factors()
         self.stdout.write(f"{Host.objects.count()} hosts done.")
+
+
+def _second_factors() -> None:
+    """What authenticator apps and recovery codes are made from."""
+    from allauth.mfa.adapter import get_adapter
+    from allauth.mfa.models import Authenticator
+
+    adapter = get_adapter()
+    for row in Authenticator.objects.all():
+        sealed = {name: adapter.encrypt(adapter.decrypt(row.data[name])) for name in FACTORS if name in row.data}
+        row.data |= sealed
+        row.save(update_fields=["data"])
