@@ -43,7 +43,7 @@ class Vcpu(Node):
 class MaxMemory(Node):
     """``<maxMemory>``: how far memory can grow by plugging in more."""
 
-    born = {".": "0", "slots": "16"}
+    born = {"slots": "16", "unit": "KiB", ".": "0"}
     size = Size(".", required=True)
     slots = Integer("@slots", 0, 2**32 - 1, required=True)
 

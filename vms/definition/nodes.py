@@ -36,10 +36,10 @@ class Node:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        own = [(name, value) for name, value in vars(cls).items() if isinstance(value, (Property, Nested, Many))]
-        cls.properties = {**cls.properties, **{name: value for name, value in own if isinstance(value, Property)}}
-        cls.parts = {**cls.parts, **{name: value for name, value in own if isinstance(value, Nested)}}
-        cls.lists = {**cls.lists, **{name: value for name, value in own if isinstance(value, Many)}}
+        declared = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+        cls.properties = {name: value for name, value in declared.items() if isinstance(value, Property)}
+        cls.parts = {name: value for name, value in declared.items() if isinstance(value, Nested)}
+        cls.lists = {name: value for name, value in declared.items() if isinstance(value, Many)}
         cls.ranks = {tag: position for position, tag in enumerate(cls.order.split())}
         marks = [value for value in cls.properties.values() if isinstance(value, (Presence, State))]
         cls.lasting = frozenset(mark.steps[-1].tag for mark in marks if mark.steps)
@@ -132,12 +132,6 @@ class Node:
         if key is not None and name in self.lists:
             return getattr(self, name)[key]  # type: ignore[no-any-return]
         raise UnknownProperty(name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Node) and self.element is not None and self.element is other.element
-
-    def __hash__(self) -> int:
-        return hash(self.element)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.key or ''}>"

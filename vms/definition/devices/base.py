@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vms.definition import tree
 from vms.definition.nodes import Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Text, YesNo
 
@@ -20,6 +21,13 @@ class Zpci(Node):
     fid = Integer("@fid", digits=8, maximum=2**32 - 1)
 
 
+class Slot(Integer):
+    """A slot: libvirt reads that of a PCI address in any base, others in decimal only."""
+
+    def put(self, element: tree.Element, value: int | None) -> None:
+        element.set(self.attribute, f"0x{value:02x}" if element.get("type", "pci") == "pci" else str(value))
+
+
 class Address(Node):
     """``<address>``: where the device sits in the guest. Which words are used depends on ``type``."""
 
@@ -31,7 +39,7 @@ class Address(Node):
         required=True,
     )  # fmt: skip
     domain = Integer("@domain", digits=4, maximum=2**32 - 1)
-    slot = Integer("@slot", digits=2, maximum=31)
+    slot = Slot("@slot", digits=2, maximum=31)
     function = Integer("@function", digits=1, maximum=7)
     multifunction = OnOff("@multifunction")
     bus = Text("@bus", r"[0-9a-fA-Fx]{1,5}")

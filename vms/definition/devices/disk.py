@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vms.definition.devices.base import A_PATH, PATH, VIRTIO_MODELS, Bootable, Indexed, VirtioDriver
+from vms.definition.devices.base import A_PATH, PATH, VIRTIO_MODELS, Address, Bootable, Indexed, VirtioDriver
 from vms.definition.devices.source import (
     Auth,
     Encryption,
@@ -76,10 +76,10 @@ class Source(Node):
     nfs_group = Text("identity@group", r"[a-zA-Z0-9_+\-]+")
     startup_policy = Choice("@startupPolicy", ("mandatory", "requisite", "optional"))
     index = Integer("@index", 1, read_only=True)
-    # nvme
+    type = Choice("@type", ("pci", "unix"))  # of nvme, of vhostuser
     namespace = Integer("@namespace", 1, 2**32 - 1)
     managed = YesNo("@managed")
-    # vhostuser
+    address = Nested("address", Address)
     path = Text("@path", PATH, A_PATH)
     reconnect = Nested("reconnect", Reconnect)
     labels = Many("seclabel", SecurityLabel)
@@ -118,11 +118,11 @@ class Target(Node):
 class IoTune(Node):
     """``<iotune>``: limits, in bytes or requests a second."""
 
-    order = " ".join(
-        f"{which}_{what}_sec{end}"
-        for end in ("", "_max", "_max_length")
-        for what in ("bytes", "iops")
-        for which in ("total", "read", "write")
+    order = (
+        "total_bytes_sec read_bytes_sec write_bytes_sec total_iops_sec read_iops_sec write_iops_sec total_bytes_sec_max "
+        "read_bytes_sec_max write_bytes_sec_max total_iops_sec_max read_iops_sec_max write_iops_sec_max size_iops_sec group_name "
+        "total_bytes_sec_max_length read_bytes_sec_max_length write_bytes_sec_max_length total_iops_sec_max_length "
+        "read_iops_sec_max_length write_iops_sec_max_length"
     )
     total_bytes_sec = Integer("total_bytes_sec")
     read_bytes_sec = Integer("read_bytes_sec")

@@ -70,6 +70,14 @@ class Graphics(Device):
     gl_render_node = Text("gl@rendernode", PATH, A_PATH)
     audio = Integer("audio@id", 1, 255)
 
+    def listen_at(self, address: str | None) -> None:
+        """Listen there; libvirt wants the attribute and the first ``<listen>`` to say the same."""
+        first = next((listen for listen in self.listens if listen.type == "address"), None)
+        if first is not None:
+            first.address = address
+        if first is None or self.listen is not None:
+            self.listen = address
+
 
 class Driver(VirtioDriver):
     """``<driver>`` of a video card."""

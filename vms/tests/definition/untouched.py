@@ -128,7 +128,5 @@ def _strip(tree: etree._ElementTree) -> None:
     for element in tree.iter():
         if element.tail is not None and not element.tail.strip():
             element.tail = None
-        if (
-            isinstance(element.tag, str) and element.text is not None and not element.text.strip() and len(element)
-        ) or (isinstance(element.tag, str) and not (element.text or "").strip()):
+        if isinstance(element.tag, str) and not (element.text or "").strip():
             element.text = None
