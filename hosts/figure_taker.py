@@ -80,7 +80,7 @@ class FigureTaker:
             self._pictures()
 
     def _tick(self) -> None:
-        frame: dict[str, dict[str, Any]] = {}
+        frame = figures.Frame()
         counters = {row.uuid: row for row in read_guest_counters(self.connection)}
         for uuid, row in counters.items():
             frame[f"vm:{uuid}"] = figures.guest_figures(self._guests.get(uuid), row)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from hosts.hypervisor.records import GuestCounters, HostCounters
@@ -12,23 +11,37 @@ from hosts.models import Sample
 
 #: (seconds of one sample, seconds it is kept)
 STEPS = ((30, 6 * 3600), (300, 14 * 86400), (3600, 400 * 86400))
+FINEST = STEPS[0][0]
 #: finished stretches that wait for the database at most: a quarter of an hour of the finest
 MOST_WAITING = 32
 #: live figure → column of Sample
 COLUMNS = {"cpu": "cpu", "mem_used": "memory", "rd": "read", "wr": "write", "rx": "received", "tx": "sent"}
 
 
+class Frame(dict[str, dict[str, Any]]):
+    """One tick of a host: 'vm:<uuid>' and 'host:<id>' → figures. Nobody changes it once it is made."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Frame:
+        """Itself: the channel layer in memory copies what it carries, thousands of guests every two seconds."""
+        return self
+
+
 def guest_figures(before: GuestCounters | None, now: GuestCounters) -> dict[str, Any]:
     """Figures of a guest: cpu in percent of its own vCPUs, memory in bytes, rates in bytes a second (None at first)."""
     figures: dict[str, Any] = {"mem": now.memory, "mem_used": now.memory_used, "at": time.time()}
-    rates: dict[str, float | None] = dict.fromkeys(("cpu", "rd", "wr", "rx", "tx"))
-    if before is not None and now.at > before.at:
-        seconds = now.at - before.at
-        used = max(0, now.cpu_ns - before.cpu_ns) / 1e9 / seconds
-        rates["cpu"] = round(min(100.0, 100.0 * used / max(1, now.vcpus)), 1)
-        for name, column in (("rd", "read"), ("wr", "write"), ("rx", "received"), ("tx", "sent")):
-            rates[name] = round(max(0, getattr(now, column) - getattr(before, column)) / seconds)
-    return figures | rates
+    if before is None or now.at <= before.at:
+        return figures | _NO_RATES
+    seconds = now.at - before.at
+    used = max(0, now.cpu_ns - before.cpu_ns) / 1e9 / seconds
+    figures["cpu"] = round(min(100.0, 100.0 * used / max(1, now.vcpus)), 1)
+    figures["rd"] = round(max(0, now.read - before.read) / seconds)
+    figures["wr"] = round(max(0, now.write - before.write) / seconds)
+    figures["rx"] = round(max(0, now.received - before.received) / seconds)
+    figures["tx"] = round(max(0, now.sent - before.sent) / seconds)
+    return figures
+
+
+_NO_RATES: dict[str, None] = dict.fromkeys(("cpu", "rd", "wr", "rx", "tx"))
 
 
 def host_figures(before: HostCounters | None, now: HostCounters) -> dict[str, Any]:
@@ -39,22 +52,35 @@ def host_figures(before: HostCounters | None, now: HostCounters) -> dict[str, An
     return {"cpu": cpu, "mem": now.memory, "mem_used": now.memory_used, "at": time.time()}
 
 
-@dataclass
 class _Sum:
-    count: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    """Figures of one subject added up; ``sums`` and ``counts`` in the order of :data:`COLUMNS`."""
+
+    __slots__ = ("count", "counts", "sums")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sums: list[float] = [0.0] * len(COLUMNS)
+        self.counts = [0] * len(COLUMNS)
 
     def add(self, figures: dict[str, Any]) -> None:
+        """Take in one frame's figures."""
         self.count += 1
-        for name, column in COLUMNS.items():
+        for index, name in enumerate(COLUMNS):
             value = figures.get(name)
             if value is not None:
-                self.sums[column] = self.sums.get(column, 0.0) + value
-                self.counts[column] = self.counts.get(column, 0) + 1
+                self.sums[index] += value
+                self.counts[index] += 1
+
+    def add_all(self, other: _Sum) -> None:
+        """Take in a finer stretch."""
+        self.count += other.count
+        self.sums = [a + b for a, b in zip(self.sums, other.sums, strict=True)]
+        self.counts = [a + b for a, b in zip(self.counts, other.counts, strict=True)]
 
     def means(self) -> dict[str, float]:
-        return {column: total / self.counts[column] for column, total in self.sums.items()}
+        """Column of Sample → mean, of those that had figures."""
+        columns = zip(COLUMNS.values(), self.sums, self.counts, strict=True)
+        return {column: total / count for column, total, count in columns if count}
 
 
 class History:
@@ -62,19 +88,35 @@ class History:
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], dict[str, _Sum]] = {}
+        self._start: int | None = None
 
     def add(self, frame: dict[str, dict[str, Any]], at: float | None = None) -> None:
         """Take in a frame; writes the stretches that are over."""
         now = int(at if at is not None else time.time())
-        for step, _keep in STEPS:
-            start = now - now % step
-            bucket = self._open.setdefault((step, start), {})
-            for subject, figures in frame.items():
-                bucket.setdefault(subject, _Sum()).add(figures)
+        start = now - now % FINEST
+        if self._start is not None and start != self._start:
+            self._sum_up(self._start)
+        self._start = start
+        bucket = self._open.setdefault((FINEST, start), {})
+        for subject, figures in frame.items():
+            found = bucket.get(subject)
+            if found is None:
+                found = bucket[subject] = _Sum()
+            found.add(figures)
         self._write([key for key in self._open if key[1] + key[0] <= now])
+
+    def _sum_up(self, start: int) -> None:
+        """The finest stretch from ``start`` on is over: it is a part of the coarser ones."""
+        for step, _keep in STEPS[1:]:
+            bucket = self._open.setdefault((step, start - start % step), {})
+            for subject, total in self._open.get((FINEST, start), {}).items():
+                bucket.setdefault(subject, _Sum()).add_all(total)
 
     def flush(self) -> None:
         """Write what there is, at the end."""
+        if self._start is not None:
+            self._sum_up(self._start)
+            self._start = None
         self._write(list(self._open))
 
     def _write(self, keys: Iterable[tuple[int, int]]) -> None:

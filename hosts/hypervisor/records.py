@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,11 @@ class NetworkRecord:
     leases: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class GuestCounters:
-    """Raw counters of one running guest at ``at`` (monotonic seconds of this process); rates need two of them."""
+class GuestCounters(NamedTuple):
+    """Raw counters of one running guest at ``at`` (monotonic seconds of this process); rates need two of them.
+
+    Thousands are made every two seconds: a tuple is made three times as fast as a frozen dataclass.
+    """
 
     uuid: str
     at: float

@@ -64,4 +64,7 @@ def _memory_used(memory: int, stats: dict[str, int]) -> int | None:
 
 
 def _sum(stats: dict[str, int], group: str, name: str) -> int:
-    return sum(stats.get(f"{group}.{index}.{name}", 0) for index in range(stats.get(f"{group}.count", 0)))
+    total = 0
+    for index in range(stats.get(f"{group}.count", 0)):
+        total += stats.get(f"{group}.{index}.{name}", 0)
+    return total

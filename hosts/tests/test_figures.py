@@ -45,6 +45,27 @@ def test_a_finished_stretch_becomes_one_row_of_means():
 
 
 @pytest.mark.django_db(databases=["default", "metrics"])
+def test_a_coarse_stretch_is_the_mean_of_all_frames_in_it_and_not_of_its_finer_means():
+    history = figures.History()
+    for at, cpu in ((600, 10.0), (601, 10.0), (602, 10.0), (640, 50.0), (899, None)):
+        history.add({"vm:u": {"cpu": cpu}}, at=at)
+    history.add({"vm:u": {"cpu": 99.0}}, at=900)
+    row = Sample.objects.get(step=300, at=600)
+    assert row.cpu == 20.0 and row.count == 5
+    assert sorted(Sample.objects.filter(step=30).values_list("at", flat=True)) == [600, 630, 870]
+
+
+@pytest.mark.django_db(databases=["default", "metrics"])
+def test_what_was_begun_is_written_at_the_end():
+    history = figures.History()
+    history.add({"vm:u": {"cpu": 10.0}, "host:1": {"cpu": 1.0}}, at=7205)
+    history.flush()
+    assert sorted(Sample.objects.values_list("step", "at", "cpu")) == [
+        (30, 7200, 1.0), (30, 7200, 10.0), (300, 7200, 1.0), (300, 7200, 10.0), (3600, 7200, 1.0), (3600, 7200, 10.0)
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db(databases=["default", "metrics"])
 def test_old_samples_are_pruned_by_their_step():
     Sample.objects.create(subject="vm:u", step=30, at=0)
     Sample.objects.create(subject="vm:u", step=3600, at=0)
