@@ -81,6 +81,7 @@ VIEW_VERBS = {
     "hosts.user": "people.manage",
     "vms.virtualmachine": "vm.view",
     "vms.sighting": "vm.view",
+    "vms.definitionversion": "vm.view",
     "vms.consolesession": "vm.view",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from vms.views import act, bulk, definition, figures, listing, machine
+from vms.views import act, bulk, definition, definition_edit, definition_history, figures, listing, machine
 
 app_name = "vms"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,6 +18,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<uuid:key>/do/<slug:name>/", act.act, name="act"),
     path("<uuid:key>/do/<slug:name>/virsh/", act.preview, name="preview"),
     path("<uuid:key>/definition/<slug:which>.xml", definition.download, name="definition_file"),
+    path("<uuid:key>/definition/edit/", definition_edit.edit, name="definition_edit"),
+    path("<uuid:key>/definition/versions/", definition_history.versions, name="definition_versions"),
+    path("<uuid:key>/definition/versions/<int:number>/", definition_history.version, name="definition_version"),
+    path("<uuid:key>/definition/versions/<int:number>.xml", definition_history.version_file, name="definition_version_file"),
+    path("<uuid:key>/definition/compare/", definition_history.compare, name="definition_compare"),
     path("<uuid:uuid>/console/", include("vms.console.urls")),
     path("<uuid:key>/<slug:tab>/", machine.machine, name="tab"),
 ]

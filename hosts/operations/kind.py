@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.utils.translation import gettext as _
 
-from hosts.models import Host, User
+from hosts.models import Host, Operation, User
 
 if TYPE_CHECKING:
     from hosts.operations.task import Task
@@ -78,6 +78,10 @@ class Kind(ABC):
     changes: ClassVar[bool] = True
     #: long calls get a connection of their own: libvirtd serves five requests at a time for each
     own_connection: ClassVar[bool] = False
+    #: whether the UUID of its subject is a guest's
+    of_guest: ClassVar[bool] = True
+    #: whether it may be asked of many at once
+    many: ClassVar[bool] = True
     #: signals that may be sent to it while it runs
     signals: ClassVar[tuple[str, ...]] = ()
 
@@ -107,6 +111,16 @@ class Kind(ABC):
 
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
         """Look, by the rows, whether it makes sense now; raises Refused with the reason."""
+
+    def keep(self, operation: Operation, given: Mapping[str, Any]) -> None:
+        """Keep beside a new operation what was given and must not stand in it, such as a secret; in its transaction."""
+
+    def forget(self, operation: Operation) -> None:
+        """It has ended: forget what was kept for it."""
+
+    def page(self, operation: Operation) -> str:
+        """The address of what it acts on, where that is neither a guest nor a host; '' when it is not there."""
+        return ""
 
     @abstractmethod
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from hosts import access, audit, notify, said
 from hosts.audit import Actor
 from hosts.hypervisor.sentences import say
 from hosts.models import Operation, OperationSignal
-from hosts.operations.kind import InvalidArguments, Kind, Refused, Subject, get
+from hosts.operations.kind import InvalidArguments, Kind, Refused, Subject, get, registry
 
 BULK = "bulk"
 
@@ -43,6 +43,8 @@ def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, An
     try:
         with said.kept():
             access.require(_user(actor), kind.verb)
+            if not kind.many:
+                raise Refused(_("This is asked of one at a time."))
             cleaned = kind.clean(arguments)
             if not rows:
                 raise Refused(_("Nothing is selected."))
@@ -105,6 +107,7 @@ def _create(
     try:
         with transaction.atomic():
             operation = Operation.objects.create(**_columns(kind, subject, cleaned, actor), parent=parent)
+            kind.keep(operation, arguments)
     except IntegrityError:
         _refuse_if_busy(kind, subject)
         raise
@@ -227,6 +230,8 @@ def signal(operation: Operation, name: str, arguments: Mapping[str, Any], actor:
 
 def ended(operation: Operation) -> None:
     """Tell everybody, and the parent, that it ended."""
+    if operation.kind in registry:
+        get(operation.kind).forget(operation)
     notify.changed("operations", "operations-wake", f"operation:{operation.id}", *operation.topics())
     if operation.parent_id:
         settle_parent(operation.parent_id)

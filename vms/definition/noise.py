@@ -1,0 +1,70 @@
+"""What libvirt adds to a running guest's definition and nobody wrote: left out where definitions are compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lxml import etree
+
+from vms.definition.xml import parse_to_edit
+
+ELEMENTS = ("alias", "backingStore", "privateData", "actual", "mirror")
+ATTRIBUTES = (
+    ("source", "index"), ("source", "portid"), ("source", "tty"), ("target", "state"), ("console", "tty"),
+    ("cpu", "check"), ("graphics", "port"), ("graphics", "websocket"), ("graphics", "tlsPort"),
+)  # fmt: skip
+FILLED_IN = (("devices/disk/source", "tls"), ("devices/graphics", "listen"), ("devices/graphics/listen", "address"))
+
+
+def quiet(text: str) -> str:
+    """A running guest's definition without what belongs to this run. Raises MalformedDefinition."""
+    root = parse_to_edit(text)
+    take_away(root)
+    return etree.tostring(root, encoding="unicode")
+
+
+def take_away(root: Any) -> None:
+    """Take away what only a running guest has."""
+    root.attrib.pop("id", "")
+    for name in ELEMENTS:
+        for element in list(root.iter(name)):
+            if name != "alias" or not element.get("name", "").startswith("ua-"):
+                _remove(element)
+    for name, attribute in ATTRIBUTES:
+        for element in root.iter(name):
+            if (name, attribute) != ("graphics", "port") or element.get("autoport") == "yes":
+                element.attrib.pop(attribute, "")
+    for element in _of_this_run(root):
+        _remove(element)
+
+
+def take_away_filled_in(now: Any, then: Any) -> None:
+    """Take away what libvirt filled in when the guest was started, because nobody had said it."""
+    said = {feature.get("name") for feature in then.findall("cpu/feature")}
+    for feature in now.findall("cpu/feature"):
+        if feature.get("name") not in said:
+            _remove(feature)
+    for path, attribute in FILLED_IN:
+        if any(element.get(attribute) for element in then.findall(path)):
+            continue
+        for element in now.findall(path):
+            element.attrib.pop(attribute, "")
+
+
+def _of_this_run(root: Any) -> list[Any]:
+    vnets = [e for e in root.findall("devices/interface/target") if e.get("dev", "").startswith(("vnet", "macvtap"))]
+    lines = [
+        e for kind in ("serial", "console", "channel") for e in root.findall(f"devices/{kind}[@type='pty']/source")
+    ]
+    channels = [
+        e for e in root.findall("devices/channel[@type='unix']/source") if "/channel/target/" in e.get("path", "")
+    ]
+    for source in root.findall("devices/interface[@type='network']/source"):
+        source.attrib.pop("bridge", None)
+    return [*vnets, *lines, *channels, *root.findall("seclabel[@type='dynamic']"), *root.findall("resource")]
+
+
+def _remove(element: Any) -> None:
+    parent = element.getparent()
+    if parent is not None:
+        parent.remove(element)
