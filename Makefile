@@ -40,6 +40,11 @@ bench: $(STAMPS)/ready
 	tools/setup test
 	$(PYTHON) -m bench
 
+# every page as pictures to be looked at: of the demo, or of what runs at URL (PASSWORD=…)
+screenshots: $(STAMPS)/ready
+	@tools/setup test
+	@HOSTS=$(HOSTS) $(PYTHON) tools/screenshots.py
+
 lock:
 	$(VENV)/bin/pip install --quiet pip-tools
 	$(VENV)/bin/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt requirements.in

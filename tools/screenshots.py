@@ -1,0 +1,230 @@
+"""`make screenshots`: every page in both themes and at several widths, as PNG files to be looked at.
+
+Starts the demo (HOSTS=lab or test), or looks at what runs at URL with USER_NAME and PASSWORD. Writes into screenshots/, or into the
+folder that KVMDASH_SCREENSHOTS names. ONLY=word,word takes those pictures alone whose name holds one of the words.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PROJECT = Path(__file__).resolve().parent.parent
+FOLDER = Path(os.environ.get("KVMDASH_SCREENSHOTS", PROJECT / "screenshots"))
+WIDTHS = {"1440": {"width": 1440, "height": 900}, "390": {"width": 390, "height": 844}}
+THEMES = ("light", "dark")
+#: pixels of the highest picture
+HIGHEST = 6000
+READY = re.compile(r"kvmdash ready: (\S+) user (\S+) password (\S+)")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+Step = Callable[[Page], None]
+
+
+def click(selector: str) -> Step:
+    """A step that clicks the first of what ``selector`` finds."""
+    return lambda page: page.locator(selector).first.click(timeout=4000)
+
+
+def press(*keys: str) -> Step:
+    """A step that presses keys, or types what is no key."""
+
+    def step(page: Page) -> None:
+        for key in keys:
+            page.keyboard.type(key[1:]) if key.startswith("=") else page.keyboard.press(key)
+
+    return step
+
+
+def steps(*several: Step) -> Step:
+    """One step after the other."""
+
+    def step(page: Page) -> None:
+        for one in several:
+            one(page)
+
+    return step
+
+
+def tick(count: int) -> Step:
+    """Select the first rows of a table."""
+
+    def step(page: Page) -> None:
+        boxes = page.locator("tbody [data-select]")
+        for index in range(min(count, boxes.count())):
+            boxes.nth(index).check()
+
+    return step
+
+
+def nothing(_page: Page) -> None:
+    """The page as it opens."""
+
+
+def pictures(page: Page) -> dict[str, tuple[str, Step]]:
+    """Name of the picture: address, and what to do there before it is taken."""
+    guests = page.request.get("/api/v1/vms?page_size=200").json()["items"]
+    hosts = page.request.get("/api/v1/hosts").json()
+    running = [guest for guest in guests if guest["power_state"] == "running"]
+    guest = next((one for one in running if one["name"] == "db-1"), (running or guests)[0])
+    off = next((one for one in guests if one["power_state"] == "shutoff"), guest)
+    host = f"/hosts/{(hosts['items'] if isinstance(hosts, dict) else hosts)[0]['name']}/"
+    vm = f"/vms/{guest['uuid']}/"
+    found: dict[str, tuple[str, Step]] = {
+        "overview": ("/", nothing),
+        "overview-palette": ("/", press("/", f"={guest['name']}")),
+        "overview-help": ("/", press("?")),
+        "overview-alarms": ("/", click("[popovertarget=alarms-menu]")),
+        "vms": ("/vms/", nothing),
+        "vms-selected": ("/vms/", tick(2)),
+        "vms-columns": ("/vms/", click("#vm-list [popovertarget^=columns]")),
+        "vms-nothing": ("/vms/?q=no-such-machine", nothing),
+        "vms-wrong": ("/vms/?page=minus-one", nothing),
+        "vms-bulk": ("/vms/", steps(tick(3), click("[data-bulk-bar] button[hx-post]"))),
+        "vm": (vm, nothing),
+        "vm-off": (f"/vms/{off['uuid']}/", nothing),
+        "vm-menu": (vm, click(".page-actions [popovertarget]")),
+        "vm-migrate": (f"{vm}do/migrate/", nothing),
+        "vm-notes": (f"{vm}do/set-metadata/", nothing),
+        "vm-confirm": (f"/palette/{guest['uuid']}/destroy/", nothing),
+        "hosts": ("/hosts/", nothing),
+        "hosts-add": ("/hosts/add/", nothing),
+        "hosts-add-wrong": ("/hosts/add/", steps(click("#page form button[type=submit]"))),
+        "host": (host, nothing),
+        "host-edit": (f"{host}edit/", nothing),
+        "host-remove": (f"{host}remove/", nothing),
+        "storage": ("/hosts/storage/", nothing),
+        "networks": ("/hosts/networks/", nothing),
+        "operations": ("/operations/", nothing),
+        "people": ("/administration/", nothing),
+        "people-add": ("/administration/", click("#page [data-dialog]")),
+        "audit": ("/administration/audit/", nothing),
+        "tokens": ("/administration/tokens/", nothing),
+        "api": ("/api/v1/docs", nothing),
+        "password": ("/account/password/change/", nothing),
+        "second-factor": ("/account/2fa/", nothing),
+        "logout": ("/account/logout/", nothing),
+        "error-404": ("/no/such/page/", nothing),
+        "error-vm": ("/vms/00000000-0000-0000-0000-000000000001/", nothing),
+        "console-window": (f"{vm}console/window/", nothing),
+    }
+    found |= {f"vm-{tab}": (f"{vm}{tab}/", nothing) for tab in ("devices", "console", "operations", "definition")}
+    found |= {
+        f"host-{tab}": (f"{host}{tab}/", nothing) for tab in ("guests", "storage", "networks", "operations", "settings")
+    }
+    operations = page.request.get("/api/v1/operations?page_size=50").json()["items"]
+    for operation in reversed(operations):
+        found[f"operation-{operation['kind']}-{operation['state']}"] = (f"/operations/{operation['id']}/", nothing)
+    return found
+
+
+def sign_in(browser: Browser, url: str, name: str, password: str, **options: Any) -> Page:
+    """A page of a fresh context, logged in."""
+    page = browser.new_context(base_url=url, **options).new_page()
+    page.goto("/account/login/")
+    page.fill("input[name=login]", name)
+    page.fill("input[name=password]", password)
+    page.click("form button[type=submit]")
+    page.wait_for_url(lambda address: "/login" not in address)
+    return page
+
+
+def look(browser: Browser, url: str, name: str, password: str) -> int:
+    """Take all pictures; how many pages scroll sideways or complain."""
+    wanted = [word for word in os.environ.get("ONLY", "").split(",") if word]
+    faults = 0
+    for theme in THEMES:
+        for width, viewport in WIDTHS.items():
+            page = sign_in(browser, url, name, password, viewport=viewport, color_scheme=theme)
+            for title, (path, step) in pictures(page).items():
+                if wanted and not any(word in title for word in wanted):
+                    continue
+                faults += take(page, path, step, FOLDER / f"{title}-{theme}-{width}.png")
+            page.context.close()
+            if not wanted or any(word in "login" for word in wanted):
+                signed_out = browser.new_context(base_url=url, viewport=viewport, color_scheme=theme).new_page()
+                take(signed_out, "/account/login/", nothing, FOLDER / f"login-{theme}-{width}.png")
+                signed_out.context.close()
+    return faults
+
+
+def take(page: Page, path: str, step: Step, file: Path) -> int:
+    """One picture; 1 when the page scrolls sideways or its step could not be done."""
+    page.goto(path)
+    page.wait_for_timeout(500)
+    fault = ""
+    try:
+        step(page)
+        page.wait_for_timeout(500)
+    except Exception as error:
+        fault = f"step failed: {str(error).splitlines()[0]}"
+    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if over > 0:
+        fault = f"scrolls sideways by {over} px"
+    photograph(page, file)
+    print(f"{file.name}{': ' + fault if fault else ''}", file=sys.stderr, flush=True)
+    return int(bool(fault))
+
+
+def photograph(page: Page, file: Path) -> None:
+    """The whole page: in a window as high as it is, so that what sticks to an edge does not lie across the middle."""
+    seen = page.viewport_size or WIDTHS["1440"]
+    height = page.evaluate("document.documentElement.scrollHeight")
+    if height > seen["height"] and not page.locator("dialog[open], :popover-open").count():
+        page.set_viewport_size({"width": seen["width"], "height": min(height, HIGHEST)})
+        page.wait_for_timeout(150)
+    page.screenshot(path=str(file))
+    page.set_viewport_size(seen)
+
+
+@contextmanager
+def demo() -> Iterator[tuple[str, str, str]]:
+    """The demo on a free port: (URL, user, password). Taken down afterwards."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab.demo"], cwd=PROJECT, env=os.environ | {"PORT": str(port)}, stdout=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for line in process.stdout or ():
+            if found := READY.search(line):
+                yield found[1], found[2], found[3]
+                return
+        raise SystemExit("the demo did not start")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def main() -> int:
+    """Start what is to be looked at, and look."""
+    program = shutil.which("chromium")
+    if program is None:
+        raise SystemExit("chromium is not installed (tools/setup test)")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        if url := os.environ.get("URL"):
+            faults = look(browser, url, os.environ.get("USER_NAME", "admin"), os.environ["PASSWORD"])
+        else:
+            with demo() as (url, name, password):
+                faults = look(browser, url, name, password)
+        browser.close()
+    print(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER}; faults: {faults}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
