@@ -15,6 +15,8 @@ HEAVY = ("capabilities", "tls_ca", "tls_certificate", "tls_key", "ssh_key", "ssh
 PRESENT = Q(vms__absent_since=None)
 #: power states in which a guest holds memory on its host
 ACTIVE = ("running", "paused", "migrating", "pmsuspended")
+#: a guest on the move runs
+RUNNING = ("running", "migrating")
 
 
 def heavy_of(road: str = "") -> list[str]:
@@ -69,7 +71,7 @@ def with_sums(hosts: QuerySet[Host]) -> QuerySet[Host]:
     active = PRESENT & Q(vms__power_state__in=ACTIVE)
     return hosts.defer(*heavy_of()).annotate(
         sum_guests=Count("vms", filter=PRESENT),
-        sum_running=Count("vms", filter=PRESENT & Q(vms__power_state="running")),
+        sum_running=Count("vms", filter=PRESENT & Q(vms__power_state__in=RUNNING)),
         sum_vcpus=Sum("vms__vcpus", filter=active, default=0),
         sum_memory=Sum("vms__memory", filter=active, default=0),
     )

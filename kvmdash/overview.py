@@ -10,8 +10,9 @@ from django.urls import reverse
 
 from hosts import access, capacity, fragments
 from hosts.figures import STEPS
-from hosts.models import Host, Operation, Sample, User
+from hosts.models import Host, Operation, Sample, StoragePool, StorageVolume, User
 from hosts.operations import presenter
+from hosts.storage_queries import representatives
 from kvmdash.shell import open_alarms
 from vms.models import VirtualMachine
 
@@ -33,6 +34,28 @@ def numbers(user: User) -> Context:
         "urls": {"vms": reverse("vms:list"), "hosts": reverse("hosts:list")},
         "unseen": sum(row.guests for row in rows if not row.is_live),
         "memory_percent": round(100 * totals.memory_used / totals.memory) if totals.memory else None,
+    }
+
+
+def room(user: User) -> Context:
+    """What there is of processors, memory and storage: used, promised, and in all."""
+    return {"totals": capacity.totals_of(capacity.rows_for(user)), "storage": _storage(user)}
+
+
+def _storage(user: User) -> dict[str, int] | None:
+    """Bytes of all pools that can be asked, shared storage counted once; None where there are none."""
+    pools = StoragePool.objects.filter(absent_since=None, active=True, host__state=Host.State.CONNECTED)
+    rows = access.visible_to(user, pools).select_related("host").defer("definition", *capacity.heavy_of("host__"))
+    chosen = set(representatives(rows))
+    # Pools in folders of one file system tell the whole of it each.
+    disks = {(row.host_id, row.capacity, row.available): row for row in rows if row.pk in chosen and row.capacity}
+    if not disks:
+        return None
+    volumes = StorageVolume.objects.filter(pool__in=chosen, absent_since=None)
+    return {
+        "capacity": sum(row.capacity for row in disks.values()),
+        "used": sum(row.allocation for row in disks.values()),
+        "promised": volumes.aggregate(sum=Sum("capacity"))["sum"] or 0,
     }
 
 
@@ -119,6 +142,7 @@ def history(user: User, seconds: int) -> Context:
 
 PARTS: dict[str, tuple[Any, list[str], str]] = {
     "numbers": (numbers, ["hosts", "vms-any", "vms-host-state", "alarms"], "host.view"),
+    "capacity": (room, ["hosts", "vms-any", "resources"], "host.view"),
     "hosts": (hosts, ["hosts", "vms-any"], "host.view"),
     "guests": (guests, ["vms-any", "vms-host-state"], "vm.view"),
     "operations": (operations, ["operations", "operations-progress"], "operation.view"),

@@ -14,6 +14,7 @@ from hosts.models import Host, Network, StoragePool, User
 from hosts.views.host_parts import main_actions
 from vms.forms import FORMS
 from vms.models import VirtualMachine
+from vms.views import parts
 from vms.views.actions import Action, action, actions_of
 from vms.views.rows import shown_state
 
@@ -108,7 +109,8 @@ def _actions(words: list[str], user: User) -> list[Result]:
     """“start web”: a word that begins a verb, and the rest of the words for the object; “web” alone: its main actions."""
     found = [result for word in words for result in _verb_actions(word, _without(words, word), user)]
     if not found:
-        found = [_action(vm, one) for vm in _guests(words, user)[:2] for one in _offered(vm, user)]
+        for vm in _guests(words, user)[:2]:
+            found += [*_console(vm, user), *(_action(vm, one) for one in _offered(vm, user))]
         found += [_host_action(host, one) for host in _hosts(words, user)[:2] for one in main_actions(host, user)]
     return found[:MOST_ACTIONS]
 
@@ -123,6 +125,8 @@ def _verb_actions(word: str, rest: list[str], user: User) -> list[Result]:
     if len(word) < 3:
         return []
     guests = _guests(rest, user) if rest else []
+    if _("Console").lower().startswith(word) or "console".startswith(word):
+        return [result for vm in guests for result in _console(vm, user)]
     offers = [(vm, one) for vm in guests for one in _offered(vm, user, everything=True)]
     return [_action(vm, one) for vm, one in offers if one.label.lower().startswith(word) or one.name.startswith(word)]
 
@@ -138,6 +142,17 @@ def _action(vm: VirtualMachine, one: Action) -> Result:
     label = _("%(action)s %(name)s") % {"action": one.label, "name": vm.name}
     where = vm.host.name if vm.host is not None else ""
     return {"label": label, "url": _confirm_url(vm, one.name), "hint": where, "icon": one.look.icon}
+
+
+def _console(vm: VirtualMachine, user: User) -> list[Result]:
+    """Its console, while there is something to see."""
+    offer = parts.console(vm, user)
+    if offer is None or not offer["enabled"]:
+        return []
+    label = _("%(action)s %(name)s") % {"action": _("Console"), "name": vm.name}
+    return [
+        {"label": label, "url": offer["url"], "hint": vm.host.name if vm.host else "", "icon": "terminal-2"},
+    ]
 
 
 def _confirm_url(vm: VirtualMachine, verb: str) -> str:

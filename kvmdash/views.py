@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -53,7 +55,13 @@ def confirm(request: HttpRequest, key: str, verb: str) -> HttpResponse:
     action = search.action_of(vm, verb, user) if vm is not None else None
     if vm is None or action is None:
         raise Http404(_("There is nothing like this to be done."))
-    return render(request, "overview/confirm.html", {"vm": vm, "action": action, "nav": "vms"})
+    context = {"vm": vm, "action": action, "word_pattern": pattern_of(action.confirm_type), "nav": "vms"}
+    return render(request, "overview/confirm.html", context)
+
+
+def pattern_of(word: str) -> str:
+    """What an <input pattern> takes for ``word`` and nothing else; browsers refuse a backslash before what needs none."""
+    return re.sub(r"[\^$\\.*+?()\[\]{}|/-]", lambda found: f"\\x{ord(found[0]):02x}", word)
 
 
 @require_safe

@@ -19,7 +19,7 @@ from hosts import notify
 from hosts import people as register
 from hosts.access import Denied
 from hosts.audit import Actor, record
-from hosts.models import ApiToken, AuditEntry, User
+from hosts.models import ApiToken, AuditEntry, Operation, User
 from hosts.operations.kind import Refused
 from hosts.sessions import row_key
 
@@ -429,6 +429,16 @@ def test_the_audit_list_is_filtered_by_who_what_result_subject_and_time(people) 
         ("q=WEB", ["web-1"]), ("age=24h", ["db-1"]), ("road=api", ["db-1"]), ("actor=viewer&action=vm.start", []),
     ):  # fmt: skip
         assert subjects(client, query) == expected, query
+
+
+@pytest.mark.django_db
+def test_the_audit_list_tells_how_what_was_queued_ended(people) -> None:
+    client = browser(people["administrator"])
+    for state in ("failed", "running"):
+        operation = Operation.objects.create(kind="start", state=state, subject_name=state)
+        record(Actor(people["operator"]), "vm.start", state, result="queued", operation=str(operation.pk))
+    rows = re.findall(r'data-col="result">(.*?)</td>', text_of(client.get("/administration/audit/?action=vm.start")))
+    assert ["state-failed" in rows[1], "state-moving" in rows[0], "queued" in "".join(rows)] == [True, True, False]
 
 
 @pytest.mark.django_db

@@ -240,6 +240,27 @@ def test_a_failed_shutdown_offers_to_force_it_off_to_those_who_may(people, host)
     assert offer not in text_of(browser(people["operator"]).get(operation.get_absolute_url()))
 
 
+def test_a_sentence_of_our_own_is_neither_repeated_nor_followed_by_advice(people, host) -> None:
+    words = "The guest did not shut down within 4 s. It can be forced off."
+    error = {"type": "Failed", "message": words, "detail": words, "code": 0, "domain": 0}
+    operation = make(host, kind="shutdown", state="failed", error=error)
+    page = text_of(browser(people["operator"]).get(f"/operations/{operation.pk}/"))
+    main = page[page.index('id="operation-error"') : page.index('id="operation-log"')]
+    assert main.count(words) == 1
+    assert "What to try" not in main and "What libvirt said" not in main
+    assert 'data-confirm-type="web-1"' in main
+
+
+def test_a_move_that_came_to_nothing_is_asked_for_again_from_its_page(people, host) -> None:
+    error = {"type": "Failed", "message": "Not shared.", "detail": "Unsafe migration", "code": 81, "domain": 10}
+    operation = make(host, kind="migrate", state="failed", error=error, arguments={"host": "kvm2", "bandwidth": 0})
+    again = f'href="/vms/{operation.subject_uuid}/do/migrate/"'
+    page = text_of(browser(people["operator"]).get(f"/operations/{operation.pk}/"))
+    assert again in page
+    assert "no limit" in page
+    assert again not in text_of(browser(people["viewer"]).get(f"/operations/{operation.pk}/"))
+
+
 def test_names_log_lines_and_errors_are_text_and_never_markup(people, host) -> None:
     operation = make(
         host, state="failed", subject_name=HOSTILE, actor_name=HOSTILE, virsh=f"virsh start {HOSTILE}",

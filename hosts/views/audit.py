@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_safe
 from hosts import access, filtering
 from hosts.audit import ROADS
 from hosts.filtering import InvalidFilter
-from hosts.models import AuditEntry, User
+from hosts.models import AuditEntry, Operation, User
 from hosts.requests import user_of
 from hosts.said import said
 from hosts.views.administration import administrators, tabs
@@ -42,7 +43,7 @@ def audit_list(request: HttpRequest) -> HttpResponse:
         "tabs": tabs(user_of(request), "audit"),
         "error": error,
         "page_obj": page,
-        "entries": [_shown(entry) for entry in page.object_list],
+        "entries": _entries(page.object_list),
         "size": page.paginator.per_page,
         **_tools(request.GET, visible),
     }
@@ -108,6 +109,14 @@ def _active(params: QueryDict) -> list[dict[str, str]]:
     return [
         item | {"value": words.get(item["value"], item["value"])} for item in filtering.active_filters(params, _names())
     ]
+
+
+def _entries(rows: Iterable[AuditEntry]) -> list[dict[str, Any]]:
+    """What a page shows; what was queued also says how it ended."""
+    entries = [_shown(entry) for entry in rows]
+    wanted = [entry["operation"] for entry in entries if entry["operation"]]
+    states = dict(Operation.objects.filter(pk__in=wanted).values_list("pk", "state"))
+    return [entry | {"state": states.get(entry["operation"], "")} for entry in entries]
 
 
 def _shown(entry: AuditEntry) -> dict[str, Any]:

@@ -39,7 +39,7 @@ ADVICE: dict[str, Any] = {
         "host (journalctl -u libvirtd); its guests go on running while it is restarted. "
         "By ssh, a start-up file of the account (.bashrc) that waits for something does the same."
     ),
-    State.FAILED: gettext_lazy("What libvirt said is below. “Test connection” tells which step fails."),
+    State.FAILED: gettext_lazy("“Test connection” tells which step fails."),
     State.DISABLED: gettext_lazy(
         "It is not contacted. Its guests go on running and are shown as last seen. Enable it to go on."
     ),

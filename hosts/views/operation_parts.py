@@ -66,6 +66,7 @@ def detail_of(operation: Operation, user: User) -> Context:
         "moved": _moved(operation),
         "advice": advice(operation),
         "force": _force(operation, user),
+        "again": _again(operation, user),
         "signals": _signals(operation, user),
         "counts": _counts(operation),
         "attempts": operation.attempt,
@@ -108,6 +109,8 @@ def _arguments(operation: Operation) -> list[tuple[str, Any]]:
         "remove_tags": _("Remove tags"),
         "folder": _("Folder"),
     }
+    if not found.get("bandwidth", 1):
+        found = found | {"bandwidth": _("no limit")}
     return [(labels.get(name, name.replace("_", " ").capitalize()), _worded(value)) for name, value in found.items()]
 
 
@@ -158,8 +161,22 @@ def _force(operation: Operation, user: User) -> Context | None:
     return {"url": url, "name": operation.subject_name}
 
 
+def _again(operation: Operation, user: User) -> str:
+    """Where a move that came to nothing is asked for again, with other choices."""
+    if operation.kind != "migrate" or operation.subject_uuid is None or operation.is_active:
+        return ""
+    if operation.state == Operation.State.SUCCEEDED or not access.may(user, "vm.migrate"):
+        return ""
+    try:
+        return reverse("vms:act", args=[operation.subject_uuid, operation.kind])
+    except NoReverseMatch:
+        return ""
+
+
 def advice(operation: Operation) -> str:
-    """What to try, by what went wrong."""
+    """What to try, by what went wrong; nothing where the sentence is our own and says it already."""
+    if operation.error and operation.error.get("type") == "Failed" and not operation.error.get("code"):
+        return ""
     return str(_advice().get(str(operation.error.get("type", "")), "")) if operation.error else ""
 
 

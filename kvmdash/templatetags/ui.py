@@ -205,9 +205,9 @@ def bits(value: Any) -> str:
 
 @register.filter
 def percent(value: Any) -> str:
-    """A figure which already is a percentage: ``12.5 %``."""
+    """A figure which already is a percentage: ``12.5 %``, as format.js goes on writing it."""
     number = _number(value)
-    return NOTHING if number is None else f"{_localised(round(number, 1))} %"
+    return NOTHING if number is None else f"{number_format(round(number, 1), decimal_pos=1, use_l10n=True)} %"
 
 
 @register.filter

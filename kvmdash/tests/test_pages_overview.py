@@ -12,13 +12,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from hosts import figures, fragments
-from hosts.models import Alarm, Host, Network, Operation, Sample, StoragePool
+from hosts.models import Alarm, Host, Network, Operation, Sample, StoragePool, StorageVolume
 from kvmdash import shell
+from kvmdash.views import pattern_of
 from vms.models import VirtualMachine
 from vms.tests.making import browser, make_guest, make_host, sighted
 
 pytestmark = pytest.mark.django_db(databases=["default", "metrics"])
-PARTS = ("numbers", "hosts", "guests", "operations", "alarms")
+PARTS = ("numbers", "capacity", "hosts", "guests", "operations", "alarms")
 
 
 def words(response: Any) -> str:
@@ -49,6 +50,32 @@ def test_the_three_numbers_count_what_answers(people) -> None:
     assert "8 GiB / 16 GiB" in text
     assert "2 GiB promised" in text
     assert "1 on a host that does not answer" in text
+
+
+def test_a_guest_on_the_move_is_counted_among_those_that_run(people) -> None:
+    one = make_host("kvm1")
+    make_guest(one, "a")
+    make_guest(one, "b", power_state="migrating")
+    assert "Machines running 2 / 2" in part("numbers", people["viewer"])
+
+
+def test_capacity_counts_storage_once_however_many_hosts_share_it(people) -> None:
+    one, two, lost = make_host("kvm1", cpus=8, cpu_percent=50.0), make_host("kvm2"), make_host("kvm3", state="silent")
+    make_guest(one, "a", vcpus=4, memory=2**31)
+    sizes = {"capacity": 2**40, "allocation": 2**38, "available": 2**40 - 2**38, "active": True}
+    for host in (one, two, lost):
+        pool = StoragePool.objects.create(
+            host=host, name="nfs", uuid=uuid.uuid4(), shared_key="nfs:server/export", **sizes
+        )
+        StorageVolume.objects.create(pool=pool, name="disk", capacity=2**39)
+    # Two folders of one file system.
+    for name in ("images", "isos"):
+        StoragePool.objects.create(host=two, name=name, uuid=uuid.uuid4(), **sizes | {"available": 7})
+    StoragePool.objects.create(host=two, name="off", uuid=uuid.uuid4(), **sizes | {"active": False})
+    text = part("capacity", people["viewer"])
+    assert "50.0 % · 4 vCPU on 8" in text
+    assert "16 GiB · 2 GiB / 32 GiB" in text
+    assert "512 GiB · 512 GiB / 2 TiB" in text
 
 
 def test_a_host_that_was_disabled_is_not_counted_among_those_that_should_answer(people) -> None:
@@ -267,6 +294,29 @@ def test_the_page_of_confirmation_says_what_will_be_done_and_asks_by_post(people
     assert browser(people["viewer"]).get(f"/palette/{vm.pk}/start/").status_code == 404
     assert browser(people["operator"]).get(f"/palette/{vm.pk}/explode/").status_code == 404
     assert browser(people["operator"]).get(f"/palette/{uuid.uuid4()}/start/").status_code == 404
+
+
+def test_the_page_of_confirmation_wants_the_name_before_something_is_lost(people) -> None:
+    vm = make_guest(make_host(), "web-1")
+    text = words(browser(people["operator"]).get(f"/palette/{vm.pk}/destroy/"))
+    assert re.search(r'<input type="text" id="confirm-word"[^>]* required pattern="web\\x2d1"', text)
+    assert "confirm-word" not in words(browser(people["operator"]).get(f"/palette/{vm.pk}/suspend/"))
+
+
+def test_a_pattern_stands_for_its_word_alone() -> None:
+    for word in ("web-1", "a.b", "x+(y)[z]{2}|\\/^$*?", "größe"):
+        assert re.fullmatch(pattern_of(word), word)
+    assert not re.fullmatch(pattern_of("a.b"), "axb")
+
+
+def test_the_console_is_offered_to_those_who_may_open_it_while_there_is_something_to_see(people) -> None:
+    host = make_host()
+    on, off = make_guest(host, "web-1"), make_guest(host, "db-1", power_state="shutoff")
+    assert ("Console web-1", f"/vms/{on.pk}/console/") in results(people, "operator", "web")
+    assert ("Console web-1", f"/vms/{on.pk}/console/") in results(people, "operator", "web cons")
+    assert ("Console web-1", f"/vms/{on.pk}/console/") in results(people, "viewer-watching", "console web")
+    assert not [label for label, _url in results(people, "viewer", "console web") if label.startswith("Console ")]
+    assert f"/vms/{off.pk}/console/" not in dict(results(people, "operator", "console db")).values()
 
 
 @pytest.mark.parametrize("query", ["\x00", "%" * 200, "'; --", "<script>alert(1)</script>", "a" * 5000, "\\", "_", "١"])

@@ -71,8 +71,8 @@ class Chart {
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
     const look = { stroke: token("--kd-chart-text"), font, grid, ticks: grid };
     return [
-      { ...look, values: (_plot, ticks, _axis, _space, step) => timeWords(ticks, step) },
-      { ...look, size: 72, incrs: STEPS[unit], values: (_plot, ticks) => ticks.map((tick) => tickWords(tick, unit)) },
+      { ...look, size: 26, values: (_plot, ticks, _axis, _space, step) => timeWords(ticks, step) },
+      { ...look, size: 68, incrs: STEPS[unit], values: (_plot, ticks) => ticks.map((tick) => tickWords(tick, unit)) },
     ];
   }
 

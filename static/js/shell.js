@@ -47,6 +47,15 @@ function closeOffcanvas() {
   return true;
 }
 
+// On a phone there may be more tabs than fit: the one that is shown must be among those in sight.
+function showTab() {
+  const here = find(".tabs a[aria-current]");
+  const tabs = here?.closest(".tabs");
+  if (!tabs) return;
+  const from = here.getBoundingClientRect().left - tabs.getBoundingClientRect().left;
+  tabs.scrollLeft += from - (tabs.clientWidth - here.offsetWidth) / 2;
+}
+
 // --- theme ---
 
 function tellTheme() {
@@ -184,6 +193,7 @@ export function start() {
   restoreDetails();
   markHere();
   tellToggles();
+  showTab();
   tellTheme();
   delegate("click", "[data-toggle-sidebar]", toggleSidebar);
   delegate("click", "[data-toggle-drawer]", toggleDrawer);
