@@ -126,7 +126,7 @@ def test_alarms_running_and_ended_operations_are_shown(people) -> None:
     Alarm.objects.create(key="x", kind="host-lost", level="critical", host=host, facts={"text": "It hangs."})
     assert "It hangs." in part("alarms", people["viewer"])
     text = part("operations", people["viewer"])
-    assert "40 %" in text
+    assert "40.0 %" in text
     assert "No answer." in text
 
 

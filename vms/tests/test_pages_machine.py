@@ -277,6 +277,20 @@ def test_the_operations_tab_lists_only_this_machines_and_pages_are_checked(peopl
     assert client.get(f"/vms/{guest.uuid}/operations/", {"page": "500"}).status_code == 200
 
 
+def test_the_copy_at_the_target_of_a_move_is_no_reason_to_warn(people) -> None:
+    one, two = make_host("kvm1"), make_host("kvm2")
+    vm = make_guest(one)
+    sighted(vm, two, "paused", power_reason="starting up")
+    client = browser(people["viewer"])
+    assert "Another host holds a definition" in body(client, vm)
+    move = Operation.objects.create(kind="migrate", state="running", subject_uuid=vm.pk, host=one, exclusive=True)
+    assert "It is being moved." in body(client, vm)
+    move.delete()
+    vm.power_state = "migrating"
+    vm.save()
+    assert "It is being moved." in body(client, vm)
+
+
 def test_definitions_are_coloured_escaped_compared_and_downloaded(people, guest) -> None:
     client = browser(people["viewer"])
     text = body(client, guest, "definition/")
