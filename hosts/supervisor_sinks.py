@@ -13,6 +13,9 @@ class GuestSink(Protocol):
     def guests_seen(self, host_id: int, records: list[GuestRecord], *, complete: bool) -> None:
         """Take in one look at all (``complete``) or some of a host's guests."""
 
+    def guests_listed(self, host_id: int, uuids: set[str]) -> None:
+        """These are all that the host holds."""
+
     def guest_gone(self, host_id: int, uuid: str) -> None:
         """The host does not hold that guest any more."""
 

@@ -147,7 +147,7 @@ def register() -> None:
             "tree-host",
             "shell/_tree_host.html",
             "host.view",
-            lambda i: [f"host:{i}", "vms"],
+            lambda i: [f"host:{i}", "vms-tree"],
             _tree_host_context,
             wide=True,
         )
@@ -157,7 +157,7 @@ def register() -> None:
             "tree",
             "shell/_tree.html",
             "host.view",
-            lambda _id: ["hosts", "vms"],
+            lambda _id: ["hosts", "vms-tree"],
             lambda _i, user: {"shell": {"hosts": tree(user)}},
             wide=True,
         )

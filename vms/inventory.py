@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid as uuid_module
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,37 +18,30 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from hosts import alarms, notify, supervisor_sinks
+from hosts import bulk, notify, supervisor_sinks
 from hosts.hypervisor.records import Address, GuestRecord
 from hosts.models import Host
 from vms import history, storage
 from vms.definition import snapshot as snapshot_xml
-from vms.definition.summary import Summary, summarize
-from vms.definition.xml import MalformedDefinition, parse
+from vms.definition.xml import MalformedDefinition
 from vms.models import Sighting, Tag, VirtualMachine
 from vms.pictures import to_png
+from vms.settling import ACTIVE, FROM_DEFINITION, SETTLED, Noticed, search_text, settle, tag_names
 
 log = structlog.get_logger(__name__)
 
 PowerState = VirtualMachine.PowerState
-#: which sighting tells best where a guest is
-PRECEDENCE = {"running": 5, "paused": 4, "pmsuspended": 3, "crashed": 2, "shutoff": 1, "unknown": 0}
-ACTIVE = {"running", "paused", "pmsuspended"}
 PICTURE_WANTED_SECONDS = 20
 #: guests written in one transaction
 CHUNK = 500
-#: columns of a guest that come straight out of its definition
-FROM_DEFINITION = tuple(name for name in Summary.__slots__ if name != "tags")
-#: columns that :func:`settle` says
-SETTLED = [
-    "name", "host", "power_state", "power_reason", "state_since", "seen_at", "absent_since", "persistent", "autostart",
-    "managed_save", "addresses", "search_text", "suspected_at", "cpu_percent", "memory_used", *FROM_DEFINITION,
-]  # fmt: skip
-#: columns of a sighting that a look says
-CLAIMED = [
-    "power_state", "power_reason", "name", "persistent", "autostart", "managed_save", "live_definition",
-    "inactive_definition", "version", "snapshots", "digest", "seen_at", "since", "absent_since",
-]  # fmt: skip
+#: columns of a sighting that every look says, and those of its definition
+CLAIMED = (
+    "power_state", "power_reason", "name", "persistent", "autostart", "managed_save", "digest", "seen_at", "since",
+    "absent_since",
+)  # fmt: skip
+DEFINED = ("live_definition", "inactive_definition", "version", "snapshots")
+#: characters of a digest that are of the definitions alone
+OF_DEFINITIONS = 32
 
 
 def register() -> None:
@@ -60,6 +54,9 @@ class Sink:
 
     def guests_seen(self, host_id: int, records: list[GuestRecord], *, complete: bool) -> None:
         guests_seen(host_id, records, complete=complete)
+
+    def guests_listed(self, host_id: int, uuids: set[str]) -> None:
+        guests_listed(host_id, uuids)
 
     def guest_gone(self, host_id: int, uuid: str) -> None:
         guest_gone(host_id, uuid)
@@ -80,15 +77,21 @@ class Sink:
         picture_seen(uuid, mime, data)
 
 
-def guests_seen(host_id: int, records: list[GuestRecord], *, complete: bool) -> None:
+def guests_seen(host_id: int, records: Sequence[GuestRecord], *, complete: bool) -> None:
     """Take in one look: every domain of the host (``complete``) or some of them."""
-    if not Host.objects.filter(pk=host_id).exists():
+    host = Host.objects.only("name", "state").filter(pk=host_id).first()
+    if host is None:
         return  # It was removed while it was looked at.
     now = timezone.now()
     for start in range(0, len(records), CHUNK):
-        _take_in(host_id, records[start : start + CHUNK], now)
+        _take_in(host, records[start : start + CHUNK], now)
     if complete:
-        _settle_all(_mark_absent(host_id, {record.uuid for record in records}, now))
+        guests_listed(host_id, {record.uuid for record in records})
+
+
+def guests_listed(host_id: int, uuids: set[str]) -> None:
+    """These are all that the host holds: what else it held is gone from it."""
+    _settle_all(_mark_absent(host_id, uuids, timezone.now()))
 
 
 def guest_gone(host_id: int, uuid: str) -> None:
@@ -109,48 +112,109 @@ def _mark_absent(host_id: int, present: set[str], now: datetime) -> list[str]:
 
 
 def digest_of(record: GuestRecord) -> str:
-    """What, when it is equal, means that nothing we keep has changed."""
+    """What, when it is equal, means that nothing we keep has changed; its first half tells that of the definitions."""
     facts = (record.name, record.state, record.reason, record.persistent, record.autostart, record.managed_save)
     snapshots = [f"{snapshot.current} {snapshot.definition}" for snapshot in record.snapshots]
-    text = "\0".join([*map(str, facts), record.live_definition, record.inactive_definition, *snapshots])
-    return hashlib.sha256(text.encode()).hexdigest()
+    texts = (record.live_definition, record.inactive_definition, str(record.persistent), *snapshots)
+    return _hash("\0".join(texts)) + _hash("\0".join(map(str, facts)))
 
 
-def _take_in(host_id: int, records: list[GuestRecord], now: datetime) -> None:
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=OF_DEFINITIONS // 2).hexdigest()
+
+
+def _take_in(host: Host, records: Sequence[GuestRecord], now: datetime) -> None:
     """One transaction, so that nobody sees a guest that is nowhere yet; a handful of statements, however many guests."""
     digests = {record.uuid: digest_of(record) for record in records}
+    suspects: list[str] = []
     with transaction.atomic():
-        known = {str(s.vm_id): s for s in _without_definitions().filter(host_id=host_id, vm_id__in=list(digests))}
-        same = {u for u, s in known.items() if s.digest == digests[u] and s.absent_since is None}
-        Sighting.objects.filter(pk__in=[known[uuid].pk for uuid in same]).update(seen_at=now)
-        VirtualMachine.objects.filter(uuid__in=same, host_id=host_id).update(seen_at=now)
-        seen = {
-            record.uuid: _sighting(host_id, record, digests[record.uuid], known.get(record.uuid), now)
-            for record in records
-            if record.uuid not in same
-        }
-        suspects = VirtualMachine.objects.filter(uuid__in=same).exclude(suspected_at=None)
-        settled, membership = _settle(_rows(seen), host_id, seen)
-        history.take_in(host_id, seen.values(), known.values(), now)
-        _write_sightings(list(seen.values()))
-        storage.claimed(host_id, list(seen.values()))
-        suspects_now = [str(pk) for pk in suspects.values_list("pk", flat=True)]
-    _tell(settled, membership)
-    _settle_all(suspects_now)
+        claims = _claims(list(digests), host)
+        known = {uuid: one for uuid, all_of_it in claims.items() for one in all_of_it if one.host_id == host.pk}
+        same = [uuid for uuid, s in known.items() if s.digest == digests[uuid] and s.absent_since is None]
+        if same:
+            suspects = _seen_unchanged(host, [known[uuid].pk for uuid in same], same, now)
+        looks = [
+            _Look(_sighting(host, record, digests[record.uuid], before, now), before)
+            for record in _without(records, same)
+            for before in [known.get(record.uuid)]
+        ]
+        settled, noticed = _write(host, looks, claims, now) if looks else ([], Noticed.ITSELF)
+    _tell(settled, noticed)
+    _settle_all(suspects)
 
 
-def _without_definitions() -> QuerySet[Sighting]:
-    """Sightings without their long texts, which are read for few of them."""
-    return Sighting.objects.defer("live_definition", "inactive_definition")
+def _without(records: Sequence[GuestRecord], uuids: Iterable[str]) -> list[GuestRecord]:
+    unwanted = set(uuids)
+    return [record for record in records if record.uuid not in unwanted]
 
 
-def _sighting(host_id: int, record: GuestRecord, digest: str, before: Sighting | None, now: datetime) -> Sighting:
+def _seen_unchanged(host: Host, sightings: list[int], uuids: list[str], now: datetime) -> list[str]:
+    """Note when they were seen; returns those that must be settled all the same."""
+    Sighting.objects.filter(pk__in=sightings).update(seen_at=now)
+    VirtualMachine.objects.filter(uuid__in=uuids, host=host).update(seen_at=now)
+    suspects = VirtualMachine.objects.filter(uuid__in=uuids).exclude(suspected_at=None)
+    return [str(pk) for pk in suspects.values_list("pk", flat=True)]
+
+
+class _Look:
+    """What a host claims of a guest now, and what it claimed before."""
+
+    def __init__(self, sighting: Sighting, before: Sighting | None) -> None:
+        self.sighting, self.before = sighting, before
+        #: whether the definition may be another
+        self.moved = before is None or before.digest[:OF_DEFINITIONS] != sighting.digest[:OF_DEFINITIONS]
+
+    @property
+    def uses_otherwise(self) -> bool:
+        """Whether the guest may use other storage, or use it otherwise."""
+        before, now = self.before, self.sighting
+        if before is None or self.moved or before.absent_since is not None:
+            return True
+        return (before.name, before.power_state in ACTIVE) != (now.name, now.power_state in ACTIVE)
+
+
+def _write(
+    host: Host, looks: list[_Look], claims: dict[str, list[Sighting]], now: datetime
+) -> tuple[list[VirtualMachine], Noticed]:
+    """Settle guests by what this host claims now and the others claimed, and write it all."""
+    for look in looks:
+        others = [one for one in claims.get(str(look.sighting.vm_id), []) if one.host_id != host.pk]
+        claims[str(look.sighting.vm_id)] = [look.sighting, *others]
+    moved = [look for look in looks if look.moved]
+    settled, noticed = _settle(_rows(looks), claims, {look.sighting.vm_id for look in moved})
+    if moved:
+        before = [look.before for look in moved if look.before is not None]
+        history.take_in(host.pk, [look.sighting for look in moved], before, now)
+    _write_sightings(looks)
+    using = [look.sighting for look in looks if look.uses_otherwise]
+    if using:
+        storage.claimed(host.pk, using)
+    return settled, noticed
+
+
+def _claims(uuids: list[str], own: Host | None = None) -> dict[str, list[Sighting]]:
+    """All sightings of these guests with their hosts, without the long texts, which are read for few of them."""
+    rows = Sighting.objects.defer("live_definition", "inactive_definition", "snapshots").filter(vm__uuid__in=uuids)
+    found: dict[str, list[Sighting]] = {}
+    for sighting in rows:
+        found.setdefault(str(sighting.vm_id), []).append(sighting)
+    hosts = {own.pk: own} if own is not None else {}
+    others = {one.host_id for mine in found.values() for one in mine} - hosts.keys()
+    if others:
+        hosts |= {host.pk: host for host in Host.objects.only("name", "state").filter(pk__in=others)}
+    for mine in found.values():
+        for sighting in mine:
+            sighting.host = hosts[sighting.host_id]
+    return found
+
+
+def _sighting(host: Host, record: GuestRecord, digest: str, before: Sighting | None, now: datetime) -> Sighting:
     """The host's claim as it is now; ``before`` is what it claimed at the last look."""
     as_before = before is not None and before.power_state == record.state and before.absent_since is None
     return Sighting(
         pk=before.pk if before else None,
         vm_id=uuid_module.UUID(record.uuid),
-        host_id=host_id,
+        host=host,
         power_state=record.state,
         power_reason=record.reason,
         persistent=record.persistent,
@@ -176,62 +240,59 @@ def _snapshots(record: GuestRecord) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(seen: dict[str, Sighting]) -> list[VirtualMachine]:
+def _rows(looks: list[_Look]) -> list[VirtualMachine]:
     """The guests' rows, locked; new ones are made, and written only with what :func:`settle` says."""
-    if connection.features.has_select_for_update:
+    names = {str(look.sighting.vm_id): look.sighting.name for look in looks}
+    # Tags are compared where a definition is read, and searched for where addresses go with a guest that stops.
+    with_tags = any(look.moved or look.sighting.power_state not in ACTIVE for look in looks)
+    if connection.features.has_select_for_update and any(look.before is None for look in looks):
         # Another host's process may be making the same row: whoever comes second waits here and then sees the first's.
-        bare = [VirtualMachine(uuid=s.vm_id, name=s.name) for s in seen.values()]
+        bare = [VirtualMachine(uuid=uuid_module.UUID(uuid), name=name) for uuid, name in names.items()]
         VirtualMachine.objects.bulk_create(bare, ignore_conflicts=True)
-    known = {str(vm.uuid): vm for vm in _locked(list(seen))}
-    return [known.get(uuid) or VirtualMachine(uuid=s.vm_id, name=s.name) for uuid, s in seen.items()]
+    known = {str(vm.uuid): vm for vm in _locked(list(names), with_tags=with_tags)}
+    return [known.get(uuid) or VirtualMachine(uuid=uuid_module.UUID(uuid), name=name) for uuid, name in names.items()]
 
 
-def _locked(uuids: list[str]) -> QuerySet[VirtualMachine]:
+def _locked(uuids: list[str], *, with_tags: bool = True) -> QuerySet[VirtualMachine]:
     """In one order everywhere, so that two who lock the same rows do not wait for each other."""
     rows = VirtualMachine.objects.filter(uuid__in=uuids).order_by("uuid").select_for_update()
-    return rows.prefetch_related("tags")
+    return rows.prefetch_related("tags") if with_tags else rows
 
 
 def _settle_all(uuids: list[str]) -> None:
     """Settle guests by what the rows say."""
     for start in range(0, len(uuids), CHUNK):
+        some = uuids[start : start + CHUNK]
         with transaction.atomic():
-            settled, membership = _settle(list(_locked(uuids[start : start + CHUNK])))
-        _tell(settled, membership)
+            settled, noticed = _settle(list(_locked(some)), _claims(some), set())
+        _tell(settled, noticed)
 
 
 def _settle(
-    vms: list[VirtualMachine], host_id: int | None = None, seen: dict[str, Sighting] | None = None
-) -> tuple[list[VirtualMachine], bool]:
-    """Settle and write the rows; ``seen`` are sightings of ``host_id`` that are not written yet."""
-    claims: dict[str, list[Sighting]] = {uuid: [sighting] for uuid, sighting in (seen or {}).items()}
-    others = _without_definitions().filter(vm_id__in=[vm.uuid for vm in vms])
-    for sighting in others.exclude(host_id=host_id) if host_id is not None else others:
-        claims.setdefault(str(sighting.vm_id), []).append(sighting)
-    of_hosts = {sighting.host_id for mine in claims.values() for sighting in mine}
-    hosts = {host.pk: host for host in Host.objects.only("name", "state").filter(pk__in=of_hosts)}
-    membership = False
-    for vm in vms:
-        mine = claims.get(str(vm.uuid), [])
-        for sighting in mine:
-            sighting.host = hosts[sighting.host_id]
-        membership |= settle(vm, mine)
+    vms: list[VirtualMachine], claims: dict[str, list[Sighting]], moved: set[uuid_module.UUID]
+) -> tuple[list[VirtualMachine], Noticed]:
+    """Settle and write the rows; ``moved`` are those whose definition may be another."""
+    noticed = [settle(vm, claims.get(str(vm.uuid), []), moved=vm.uuid in moved) for vm in vms]
     tags = {vm.uuid: set(vm.seen_tags or ()) for vm in vms if _tags_differ(vm)}
-    VirtualMachine.objects.bulk_create(vms, update_conflicts=True, unique_fields=["uuid"], update_fields=SETTLED)
+    known = [vm for vm in vms if not vm._state.adding]
+    bulk.insert([vm for vm in vms if vm._state.adding])
+    bulk.update([vm for vm in known if vm.seen_tags is None], SETTLED)
+    bulk.update([vm for vm in known if vm.seen_tags is not None], SETTLED + FROM_DEFINITION)
     _save_tags(tags)
-    return vms, membership
+    return vms, max(noticed, default=Noticed.ITSELF)
 
 
-def _write_sightings(sightings: list[Sighting]) -> None:
-    new = [sighting for sighting in sightings if sighting.pk is None]
-    changed = [sighting for sighting in sightings if sighting.pk is not None]
-    Sighting.objects.bulk_create(new)
-    Sighting.objects.bulk_create(changed, update_conflicts=True, unique_fields=["id"], update_fields=CLAIMED)
+def _write_sightings(looks: list[_Look]) -> None:
+    bulk.insert([look.sighting for look in looks if look.before is None])
+    known = [look for look in looks if look.before is not None]
+    bulk.update([look.sighting for look in known if look.moved], CLAIMED + DEFINED)
+    bulk.update([look.sighting for look in known if not look.moved], CLAIMED)
 
 
-def _tell(vms: list[VirtualMachine], membership: bool) -> None:
+def _tell(vms: list[VirtualMachine], noticed: Noticed) -> None:
     if vms:
-        notify.changed(*[f"vm:{vm.uuid}" for vm in vms], *(["vms"] if membership else []), "vms-any")
+        wider = ("vms", "vms-tree")[: int(noticed)]
+        notify.changed(*(f"vm:{vm.uuid}" for vm in vms), *wider, "vms-any")
 
 
 def _save_tags(moved: dict[uuid_module.UUID, set[str]]) -> None:
@@ -243,102 +304,13 @@ def _save_tags(moved: dict[uuid_module.UUID, set[str]]) -> None:
     ids = dict(Tag.objects.filter(name__in=names).values_list("name", "pk"))
     ties = VirtualMachine.tags.through
     ties.objects.filter(virtualmachine_id__in=list(moved)).delete()
-    ties.objects.bulk_create(
+    bulk.insert(
         [ties(virtualmachine_id=uuid, tag_id=ids[name]) for uuid, tags in moved.items() for name in sorted(tags)]
     )
 
 
 def _tags_differ(vm: VirtualMachine) -> bool:
-    return vm.seen_tags is not None and set(vm.seen_tags) != set(_tag_names(vm))
-
-
-def _tag_names(vm: VirtualMachine) -> list[str]:
-    return [] if vm._state.adding else [tag.name for tag in vm.tags.all()]
-
-
-def settle(vm: VirtualMachine, sightings: list[Sighting]) -> bool:
-    """Say where the guest is and how it is, from all its sightings. True when lists of guests look different now."""
-    before = (vm.name, vm.host_id, vm.power_state, vm.absent_since is None, vm.folder)
-    is_new = vm._state.adding or vm.seen_at is None
-    present = [s for s in sightings if s.absent_since is None]
-    _watch_for_split_brain(vm, present)
-    if not present:
-        _take_absence(vm)
-        return True
-    best = max(present, key=lambda s: (PRECEDENCE[s.power_state], s.host.is_connected, s.since))
-    _take_facts(vm, best)
-    _take_state(vm, best, present)
-    vm.search_text = search_text(vm, vm.seen_tags if vm.seen_tags is not None else _tag_names(vm))
-    return is_new or before != (vm.name, vm.host_id, vm.power_state, True, vm.folder)
-
-
-def _take_absence(vm: VirtualMachine) -> None:
-    vm.absent_since = vm.absent_since or timezone.now()
-    if vm.power_state != PowerState.UNKNOWN:
-        vm.state_since = timezone.now()
-    vm.power_state, vm.power_reason = PowerState.UNKNOWN, "gone"
-    vm.cpu_percent = vm.memory_used = None
-
-
-def _take_state(vm: VirtualMachine, best: Sighting, present: list[Sighting]) -> None:
-    arriving = any(s.power_state == "paused" and s.power_reason == "migration" for s in present if s is not best)
-    state = PowerState.MIGRATING if best.power_state == "running" and arriving else PowerState(best.power_state)
-    if vm.power_state != state or vm.host_id != best.host_id:
-        vm.state_since = best.since
-    vm.power_state = state
-    vm.power_reason = best.power_reason
-    vm.host = best.host
-    vm.seen_at = best.seen_at
-    vm.absent_since = None
-    if best.power_state not in ACTIVE:
-        vm.cpu_percent = vm.memory_used = None
-        vm.addresses = []
-
-
-def _take_facts(vm: VirtualMachine, sighting: Sighting) -> None:
-    vm.name = sighting.name
-    vm.persistent = sighting.persistent
-    vm.autostart = sighting.autostart
-    vm.managed_save = sighting.managed_save
-    try:
-        summary = summarize(parse(sighting.live_definition))
-    except MalformedDefinition as error:
-        log.warning("a definition could not be read", vm=str(vm.uuid), host=sighting.host.name, error=str(error))
-        return
-    for name in FROM_DEFINITION:
-        setattr(vm, name, getattr(summary, name))
-    vm.seen_tags = summary.tags
-
-
-def search_text(vm: VirtualMachine, tags: list[str]) -> str:
-    """Everything a guest may be found by, in lower case."""
-    words = [vm.name, vm.title, str(vm.uuid), vm.folder, vm.host.name if vm.host else "", *tags]
-    words += [nic["mac"] for nic in vm.nics] + [address["address"] for address in vm.addresses]
-    return "\n".join(word for word in words if word).lower()
-
-
-def _watch_for_split_brain(vm: VirtualMachine, present: list[Sighting]) -> None:
-    """Running twice is an alarm, once both hosts were read again after it was first suspected.
-
-    In the last moment of a migration both hosts' rows may say 'running' because one of them has not been read yet.
-    """
-    running = [s for s in present if s.power_state == "running"]
-    key = f"split-brain-{vm.uuid}"
-    if len(running) < 2:
-        if vm.suspected_at is not None:
-            vm.suspected_at = None
-            alarms.clear(key)
-        return
-    if vm.suspected_at is None:
-        vm.suspected_at = timezone.now()
-        for sighting in running:
-            notify.look_again(sighting.host_id, str(vm.uuid))
-        return
-    if all(s.seen_at > vm.suspected_at for s in running):
-        hosts = sorted(s.host.name for s in running)
-        alarms.raise_alarm(
-            key, "split-brain", level="critical", subject_uuid=vm.uuid, subject_name=vm.name, hosts=hosts
-        )
+    return vm.seen_tags is not None and set(vm.seen_tags) != set(tag_names(vm))
 
 
 def wanting_addresses(host_id: int) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from lxml import etree
 
-from hosts import notify
+from hosts import bulk, notify
 from hosts.models import StorageClaim
 from vms.definition.storage import Claim, claims_of
 from vms.definition.xml import MalformedDefinition, parse
@@ -15,14 +15,13 @@ from vms.models import Sighting
 
 #: states in which a hypervisor process has the images open
 OPEN = ("running", "paused", "pmsuspended")
-CHUNK = 500
 
 
 def claimed(host_id: int, sightings: list[Sighting]) -> None:
     """Take in what these sightings' definitions name, in place of what they named before."""
     StorageClaim.objects.filter(host_id=host_id, owner__in=[sighting.vm_id for sighting in sightings]).delete()
     rows = [_row(sighting, claim) for sighting in sightings for claim in _claims(sighting)]
-    StorageClaim.objects.bulk_create(rows, batch_size=CHUNK)
+    bulk.insert(rows)
     if sightings:
         notify.changed("storage-claims")
 

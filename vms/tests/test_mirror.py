@@ -120,7 +120,7 @@ def test_a_network_or_pool_stopped_elsewhere_is_seen(there, eventually):
     there.raw.networkLookupByName("default").destroy()
     eventually(lambda: not there.host.networks.get().active, what="the network to be seen stopped")
     there.raw.storagePoolLookupByName("default-pool").destroy()
-    eventually(lambda: not there.host.pools.get().active, what="the pool to be seen stopped")
+    eventually(lambda: there.host.pools.filter(active=False).exists(), what="the pool to be seen stopped")
 
 
 def test_autostart_has_no_event_and_is_found_by_looking_at_all(there, eventually):
