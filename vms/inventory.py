@@ -177,11 +177,15 @@ def _write(
     host: Host, looks: list[_Look], claims: dict[str, list[Sighting]], now: datetime
 ) -> tuple[list[VirtualMachine], Noticed]:
     """Settle guests by what this host claims now and the others claimed, and write it all."""
+    vms = _rows(looks)
+    if connection.features.has_select_for_update:
+        # While we waited for the rows, another host's process may have written what it saw.
+        claims = _claims([str(vm.uuid) for vm in vms], host)
     for look in looks:
         others = [one for one in claims.get(str(look.sighting.vm_id), []) if one.host_id != host.pk]
         claims[str(look.sighting.vm_id)] = [look.sighting, *others]
     moved = [look for look in looks if look.moved]
-    settled, noticed = _settle(_rows(looks), claims, {look.sighting.vm_id for look in moved})
+    settled, noticed = _settle(vms, claims, {look.sighting.vm_id for look in moved})
     if moved:
         before = [look.before for look in moved if look.before is not None]
         history.take_in(host.pk, [look.sighting for look in moved], before, now)
