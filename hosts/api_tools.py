@@ -73,7 +73,7 @@ def operation_fields(request: HttpRequest, row: Operation) -> dict[str, Any]:
         "url": reverse("api:operation", args=[row.pk]),
         "label": str(kind.label) if kind is not None else row.kind,
         "subject": row.subject_name or row.host_name,
-        "vm": row.subject_uuid,
+        "vm": row.subject_uuid if kind is None or kind.of_guest else None,
         "host": row.host_name or None,
         "parent": row.parent_id,
         "actor": row.actor_name,

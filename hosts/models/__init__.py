@@ -7,7 +7,7 @@ from hosts.models.operation import Operation, OperationLog, OperationSignal
 from hosts.models.people import ApiToken, User
 from hosts.models.resources import Network, StoragePool
 from hosts.models.sample import Sample
-from hosts.models.storage import StorageClaim, StorageTypes, StorageVolume
+from hosts.models.storage import OperationSecret, StorageClaim, StorageTypes, StorageVolume
 
 __all__ = [
     "Alarm",
@@ -18,6 +18,7 @@ __all__ = [
     "Network",
     "Operation",
     "OperationLog",
+    "OperationSecret",
     "OperationSignal",
     "Sample",
     "StorageClaim",

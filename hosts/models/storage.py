@@ -6,7 +6,9 @@ from django.db import models
 from django.urls import reverse
 
 from hosts.models.host import Host
+from hosts.models.operation import Operation
 from hosts.models.resources import StoragePool
+from hosts.secrets import SecretField
 
 
 class StorageVolume(models.Model):
@@ -85,3 +87,13 @@ class StorageTypes(models.Model):
 
     def __str__(self) -> str:
         return f"pool types of {self.host_id}"
+
+
+class OperationSecret(models.Model):
+    """A password that an operation needs; kept sealed beside it until it has ended, never in its arguments."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="secrets")
+    sealed = SecretField()
+
+    def __str__(self) -> str:
+        return f"secret of {self.operation_id}"

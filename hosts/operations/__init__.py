@@ -3,4 +3,14 @@
 
 def load_kinds() -> None:
     """Import the modules whose kinds register themselves."""
-    from hosts.operations import host_refresh, host_test  # noqa: F401
+    from hosts.operations import (  # noqa: F401
+        host_refresh,
+        host_test,
+        pool_autostart,
+        pool_define,
+        pool_delete,
+        pool_find,
+        pool_refresh,
+        pool_start,
+        pool_stop,
+    )

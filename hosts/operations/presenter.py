@@ -69,7 +69,10 @@ def _subject(operation: Operation) -> str:
 
 
 def _subject_url(operation: Operation) -> str:
-    if operation.subject_uuid:
+    kind = registry.get(operation.kind)
+    if kind is not None and not kind.of_guest and (page := kind.page(operation)):
+        return page
+    if operation.subject_uuid and (kind is None or kind.of_guest):
         return reverse("vms:detail", args=[operation.subject_uuid])
     if operation.host_name and operation.host_id:
         return reverse("hosts:detail", args=[operation.host_name])

@@ -9,18 +9,31 @@ from django.utils.translation import gettext as _
 
 from hosts import access, storage_changes
 from hosts.models import StoragePool, StorageVolume, User
+from hosts.operations.kind import Refused, registry
+from hosts.storage_forms_pool import FORMS
+from hosts.views.storage_looks import HINTS
 
 Items = list[dict[str, Any]]
+ICONS = {
+    "pool-start": "player-play", "pool-stop": "player-stop", "pool-refresh": "refresh", "pool-autostart": "repeat",
+    "pool-delete": "trash",
+}  # fmt: skip
 
 
 def list_actions(user: User) -> Items:
     """The buttons above the list of pools."""
-    return []
+    if not access.may(user, "pool.define"):
+        return []
+    return [{"label": _("Add pool"), "icon": "plus", "url": reverse("hosts:pool_define"), "primary": True}]
 
 
 def pool_actions(pool: StoragePool, user: User) -> dict[str, Items]:
     """Buttons and menu of a pool's page."""
-    more: Items = []
+    main = [action("pool-refresh", pool, user)] if pool.active else [action("pool-start", pool, user)]
+    auto = {"enabled": not pool.autostart}
+    words = _("Do not start with the host") if pool.autostart else _("Start with the host")
+    more = [action("pool-stop", pool, user)] if pool.active else []
+    more.append(action("pool-autostart", pool, user, auto, words))
     if access.may(user, storage_changes.VERB):
         more += [
             {"label": _("Same storage as…"), "icon": "link", "method": "dialog", "url": _address(pool, "pool_shared")},
@@ -29,13 +42,38 @@ def pool_actions(pool: StoragePool, user: User) -> dict[str, Items]:
                 "confirm_title": _("Forget what is gone?"),
                 "confirm": _("Rows of volumes that are not there any more are removed here. Nothing is done on the host."),
             },
+            {"line": True},
         ]  # fmt: skip
-    return {"main": [], "more": more}
+    more.append(action("pool-delete", pool, user))
+    return {"main": [item for item in main if item], "more": [item for item in more if item]}
 
 
 def volume_actions(volume: StorageVolume, user: User) -> dict[str, Items]:
     """Buttons and menu of a volume's page."""
     return {"main": [], "more": []}
+
+
+def action(
+    name: str, pool: StoragePool, user: User, arguments: dict[str, Any] | None = None, label: str = ""
+) -> dict[str, Any]:
+    """One button on a pool; {} for those who may not."""
+    kind = registry[name]
+    if not access.may(user, kind.verb, pool):
+        return {}
+    danger = HINTS.get(name, ("", False))[1]
+    query = "".join(f"?{key}={str(value).lower()}" for key, value in (arguments or {}).items())
+    item: dict[str, Any] = {
+        "label": label or kind.label, "icon": ICONS.get(name, "bolt"), "danger": danger,
+        "method": "dialog" if name in FORMS else "post",
+        "url": reverse("hosts:pool_act", args=[pool.host.name, pool.uuid, name]) + query,
+    }  # fmt: skip
+    try:
+        if name not in FORMS:
+            kind.check(kind.subject(pool), arguments or {})
+            item["virsh"] = kind.virsh(kind.subject(pool), arguments or {})
+    except Refused as error:
+        item |= {"disabled": True, "reason": str(error)}
+    return item
 
 
 def _address(pool: StoragePool, name: str) -> str:

@@ -1,0 +1,84 @@
+"""Changes of storage by the API: an address for each kind, made from the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import Parameter, Signature
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+from pydantic import BaseModel
+
+from hosts import access
+from hosts.api_schemas import AnyArguments, NoArguments, OperationOut
+from hosts.api_storage import OF_HOST, PoolName, pool_of
+from hosts.api_storage_bodies import PoolAutostartBody, PoolDefineBody, PoolDeleteBody, PoolFindBody, PoolStopBody
+from hosts.api_tools import Accepted, accepted, find, sent
+from hosts.models import Host
+from hosts.operations import queue
+from hosts.operations.kind import Kind, registry
+from hosts.operations.storage_base import PoolKind
+from hosts.problems import CHANGE
+from hosts.requests import actor_of
+
+router = Router(tags=["storage"])
+#: kind → what it takes
+ARGUMENTS: dict[str, type[BaseModel]] = {
+    "pool-define": PoolDefineBody,
+    "pool-find": PoolFindBody,
+    "pool-start": NoArguments,
+    "pool-stop": PoolStopBody,
+    "pool-autostart": PoolAutostartBody,
+    "pool-refresh": NoArguments,
+    "pool-delete": PoolDeleteBody,
+}
+Places = dict[str, Any]
+
+
+def add(kind: Kind, path: str, places: Places, row_of: Callable[..., Any]) -> None:
+    """Let ``POST path`` ask for the kind. ``places`` are the parameters in the path, which ``row_of`` takes after the request."""
+    arguments = ARGUMENTS.get(kind.name, AnyArguments)
+
+    def act(request: HttpRequest, response: HttpResponse, **given: Any) -> Accepted:
+        row = row_of(request, *[given[name] for name in places])
+        asked = queue.enqueue(kind.name, row, sent(given.get("arguments")), actor_of(request, "api"))
+        return accepted(request, response, asked)
+
+    act.__name__ = act.__qualname__ = kind.name.replace("-", "_")
+    act.__doc__ = type(kind).__doc__
+    act.__signature__ = _signature(places, arguments)  # type: ignore[attr-defined] # What ninja reads.
+    decorate = router.post(
+        path,
+        response={202: OperationOut, **CHANGE},
+        operation_id=f"ask_{act.__name__}",
+        summary=str(kind.label),
+        url_name=f"ask-{kind.name}",
+    )
+    decorate(act)
+
+
+def _signature(places: Places, arguments: type[BaseModel]) -> Signature:
+    """The parameters; the body may be left out where the kind needs no arguments."""
+    body = (arguments, Parameter.empty) if "required" in arguments.model_json_schema() else (arguments | None, None)
+    either = Parameter.POSITIONAL_OR_KEYWORD
+    return Signature(
+        [
+            Parameter("request", either, annotation=HttpRequest),
+            Parameter("response", either, annotation=HttpResponse),
+            *[Parameter(name, either, annotation=kind) for name, kind in places.items()],
+            Parameter("arguments", either, annotation=body[0], default=body[1]),
+        ]
+    )
+
+
+def _host(request: HttpRequest, name: str) -> Host:
+    return find(access.visible_to(request.user, Host.objects.all()), name=name)
+
+
+for _name, _kind in sorted(registry.items()):
+    if isinstance(_kind, PoolKind):
+        _verb = _name.removeprefix("pool-")
+        add(_kind, f"pools/{{host}}/{{name}}/{_verb}", {"host": OF_HOST, "name": PoolName}, pool_of)
+    elif _name in ("pool-define", "pool-find"):
+        add(_kind, f"hosts/{{name}}/{_name}", {"name": OF_HOST}, _host)

@@ -1,0 +1,75 @@
+"""Changing a pool or a volume: every kind by one road, and the dialogs of those that need more than a yes."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from hosts import access
+from hosts.operations import queue
+from hosts.operations.kind import InvalidArguments, Kind, Refused, registry
+from hosts.operations.storage_base import PoolKind
+from hosts.requests import actor_of, user_of
+from hosts.storage_forms_pool import FORMS, StorageForm
+from hosts.views import answers
+from hosts.views.storage_looks import HINTS
+from hosts.views.storage_pool import pool_or_404
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def pool(request: HttpRequest, name: str, pool: UUID, kind: str) -> HttpResponse:
+    """POST asks for a change of a pool; GET shows the dialog of a kind that needs more than a yes."""
+    found = registry.get(kind)
+    if not isinstance(found, PoolKind):
+        raise Http404(_("Pools know no such verb."))
+    return act(request, found, pool_or_404(request, name, pool))
+
+
+def act(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
+    """As :func:`pool`, for any row of storage."""
+    if not access.may(user_of(request), kind.verb, row) and request.method != "POST":
+        return answers.refused(request, access.Denied(_("You do not have the right to do this.")), nav="storage")
+    form_class = FORMS.get(kind.name)
+    if form_class is None:
+        if request.method != "POST":
+            return HttpResponse(_("Ask with POST."), status=405, headers={"Allow": "POST"})
+        given = {**request.GET.dict(), **request.POST.dict()}
+        given.pop("csrfmiddlewaretoken", None)
+        return _ask(request, kind, row, given)
+    form = form_class(request.POST if request.method == "POST" else None, row=row)
+    if not form.is_bound:
+        return _dialog(request, kind, row, form)
+    if not form.is_valid():
+        return _dialog(request, kind, row, form, 422)
+    return _ask(request, kind, row, form.arguments(), form)
+
+
+def _ask(
+    request: HttpRequest, kind: Kind, row: Any, arguments: dict[str, Any], form: StorageForm | None = None
+) -> HttpResponse:
+    try:
+        operation = queue.enqueue(kind.name, row, arguments, actor_of(request))
+    except InvalidArguments as error:
+        if form is None:
+            return answers.refused(request, error, nav="storage")
+        form.blame(error.field, str(error))
+        return _dialog(request, kind, row, form, 422)
+    except (access.Denied, Refused) as error:
+        return answers.refused(request, error, nav="storage")
+    text = _("%(what)s: %(name)s") % {"what": kind.label, "name": row.name}
+    return answers.accepted(request, operation, text)
+
+
+def _dialog(request: HttpRequest, kind: Kind, row: Any, form: StorageForm, status: int = 200) -> HttpResponse:
+    hint, danger = HINTS.get(kind.name, ("", False))
+    standalone = not answers.is_htmx(request)
+    context = {
+        "kind": kind, "row": row, "form": form, "hint": hint, "danger": danger, "act_url": request.get_full_path(),
+        "standalone": standalone, "nav": "storage",
+    }  # fmt: skip
+    return render(request, "storage/dialog.html" if standalone else "storage/_dialog.html", context, status=status)
