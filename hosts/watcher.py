@@ -23,7 +23,7 @@ from hosts.hypervisor import errors
 from hosts.hypervisor import host as hypervisor_host
 from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.events import subscribe
-from hosts.hypervisor.guest import Guest, read_guests
+from hosts.hypervisor.guest import Guest, read_guests_in_parts
 from hosts.hypervisor.network import read_networks
 from hosts.hypervisor.records import Event
 from hosts.hypervisor.sentences import say
@@ -191,9 +191,14 @@ class Watcher:
 
     def _read_guests(self, connection: Connection) -> None:
         lend_back()
-        records = read_guests(connection)
+        listed: set[str] = set()
+        for records in read_guests_in_parts(connection):
+            listed.update(record.uuid for record in records)
+            for sink in sinks:
+                sink.guests_seen(self.host_id, records, complete=False)
+            lend_back()
         for sink in sinks:
-            sink.guests_seen(self.host_id, records, complete=True)
+            sink.guests_listed(self.host_id, listed)
         inventory.looked_at(self.host_id, complete=True)
 
     def _read_resources(self, connection: Connection) -> None:

@@ -199,7 +199,10 @@ class Connection:
 
         Raises Silent when it ran out (the connection is then unusable) and any HypervisorError libvirt's error means.
         """
-        future = self.submit(work)
+        return self.wait(self.submit(work), seconds=seconds)
+
+    def wait(self, future: Future[T], *, seconds: float | None = None) -> T:
+        """The result of a ``submit``, with a deadline from now on. Raises as :meth:`call` does."""
         try:
             return future.result(seconds or self.call_seconds)
         except FutureTimeout:

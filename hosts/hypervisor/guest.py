@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import libvirt
@@ -210,29 +211,50 @@ def _record(
 
 def read_guests(connection: Connection, *, seconds: float = 120.0) -> list[GuestRecord]:
     """Every domain of the host: bulk calls, the definitions, and the snapshots of those that have any."""
-    return connection.call(_read_guests, seconds=seconds)
+    return [record for part in read_guests_in_parts(connection, seconds=seconds) for record in part]
 
 
-def _read_guests(raw: libvirt.virConnect) -> list[GuestRecord]:
-    domains = raw.listAllDomains(0)
-    persistent = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)
-    autostart = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
-    saved = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
-    having_snapshots = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
-    states = _states(raw)
-    records = []
-    for domain in domains:
+def read_guests_in_parts(
+    connection: Connection, *, most: int = 200, seconds: float = 120.0
+) -> Iterator[list[GuestRecord]]:
+    """Every domain of the host, so many at a time; while one part is worked on the next is read. Each has its deadline."""
+    listing = connection.call(_Listing, seconds=seconds)
+    parts = [listing.domains[start : start + most] for start in range(0, len(listing.domains), most)]
+    reading = [connection.submit(partial(listing.read, part)) for part in parts[:1]]
+    for following in range(1, len(parts) + 1):
+        records = connection.wait(reading.pop(), seconds=seconds)
+        reading = [connection.submit(partial(listing.read, part)) for part in parts[following : following + 1]]
+        yield records
+
+
+class _Listing:
+    """All domains of a host, with what one call tells of all of them."""
+
+    def __init__(self, raw: libvirt.virConnect) -> None:
+        self.domains = raw.listAllDomains(0)
+        self._persistent = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)
+        self._autostart = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
+        self._saved = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
+        self._having_snapshots = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
+        self._states = _states(raw)
+
+    def read(self, domains: list[libvirt.virDomain], _raw: libvirt.virConnect) -> list[GuestRecord]:
+        """Read each of them; one that has gone since the list was made is left out, that is no error of the whole look."""
+        records = []
+        for domain in domains:
+            try:
+                records.append(self._read_one(domain))
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise
+        return records
+
+    def _read_one(self, domain: libvirt.virDomain) -> GuestRecord:
         key = domain.UUIDString()
-        try:
-            state, reason = states.get(key) or domain.state()
-            facts = (key in persistent, key in autostart, key in saved)
-            snapshots = read_snapshots(domain) if key in having_snapshots else ()
-            records.append(_record(domain, state, reason, *facts, snapshots))
-        except libvirt.libvirtError as error:
-            # It may have gone between the list and now; that is not an error of the whole look.
-            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
-                raise
-    return records
+        state, reason = self._states.get(key) or domain.state()
+        facts = (key in self._persistent, key in self._autostart, key in self._saved)
+        snapshots = read_snapshots(domain) if key in self._having_snapshots else ()
+        return _record(domain, state, reason, *facts, snapshots)
 
 
 def _having(raw: libvirt.virConnect, flag: int) -> set[str]:

@@ -54,6 +54,45 @@ def test_one_guest_read_alone_equals_the_same_read_in_bulk(connection, domain):
     assert domain.read() == bulk
 
 
+def define(connection, count):
+    identities = [str(uuid.uuid4()) for _ in range(count)]
+    for identity in identities:
+        connection.call(lambda raw, key=identity: raw.defineXML(XML.format(name=f"p-{key}", uuid=key)))
+    return identities
+
+
+def test_many_guests_are_read_in_parts_that_are_all_of_them(make_test_host):
+    with Connection.open(Target(make_test_host().uri)) as connection:
+        assert list(guest.read_guests_in_parts(connection)) == []
+        identities = define(connection, 5)
+        parts = [[record.uuid for record in part] for part in guest.read_guests_in_parts(connection, most=2)]
+        assert [len(part) for part in parts] == [2, 2, 1]
+        assert sorted(key for part in parts for key in part) == sorted(identities)
+
+
+def test_a_guest_that_goes_while_others_are_read_is_left_out(make_test_host):
+    with Connection.open(Target(make_test_host().uri)) as connection:
+        identities = set(define(connection, 6))
+        reading = guest.read_guests_in_parts(connection, most=2)
+        seen = {record.uuid for record in next(reading)}
+        # The second part may be read already, the third is not.
+        connection.call(lambda raw: [raw.lookupByUUIDString(key).undefine() for key in identities - seen])
+        seen |= {record.uuid for part in reading for record in part}
+        assert 2 <= len(seen) <= 4
+
+
+def test_a_host_that_freezes_between_two_parts_is_silent(make_test_host):
+    frozen = make_test_host()
+    with Connection.open(Target(frozen.uri), keepalive=(1, 30)) as connection:
+        define(connection, 6)
+        reading = guest.read_guests_in_parts(connection, most=2, seconds=1.0)
+        next(reading)
+        frozen.freeze()
+        with pytest.raises(errors.Unreachable):
+            list(reading)
+        frozen.thaw()
+
+
 def test_pools_networks_and_counters_are_read(connection):
     look = StorageReader(lambda: connection).read([])
     assert look.complete and [reading.record.name for reading in look.readings] == ["default-pool"]
