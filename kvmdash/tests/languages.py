@@ -23,7 +23,7 @@ CATALOGUE = PROJECT / "kvmdash" / "locale" / "vi" / "LC_MESSAGES" / "django.po"
 #: what a translation must hold just as its English does
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}|</?\w+>")
 SPOKEN = {"title", "aria-label", "placeholder", "alt", "data-confirm", "data-confirm-title", "data-confirm-do"}
-QUIET = {"script", "style", "code", "pre", "kbd", "svg"}
+QUIET = {"script", "style", "code", "pre", "kbd", "svg", "textarea"}
 #: names that are the same in every language
 NAMES = re.compile(
     r"\bvirsh [^)]*|\b(Backspace|Control|Ctrl|Alt|Del|Esc|Tab|Enter|Shift|Super|English|Debian|Linux|Windows)\b"

@@ -169,7 +169,7 @@ def test_every_page_is_vietnamese_for_who_chose_it(vietnamese, lived_in):
             continue
         assert '<html lang="vi"' in html, address
         title = re.search(r"<title>(.*?)</title>", html, re.DOTALL)[1].split("·")[0]
-        names = ("web1", "db1", "web2", "old1", "kvm1", "kvm2", "kvm3", "API")
+        names = ("web1", "db1", "web2", "old1", "kvm1", "kvm2", "kvm3", "images", "default", "API")
         assert VIETNAMESE.search(title) or any(name in title for name in names), (address, title)
         if 'class="nav-main"' in html:
             navigation = html.partition('class="nav-main"')[2].partition("</nav>")[0]
