@@ -162,9 +162,13 @@ def words(change: changes.Difference | Sequence[str | None]) -> str:
     path, before, after = change
     place = _place(path or "")
     if before is None:
-        return _("%(what)s: added") % {"what": place} if _is_element(after) else f"{place}: → {after}"
+        return _("%(what)s: added") % {"what": place} + _said(after) if _is_element(after) else f"{place}: – → {after}"
     if after is None:
-        return _("%(what)s: removed") % {"what": place} if _is_element(before) else f"{place}: {before} → –"
+        return (
+            _("%(what)s: removed") % {"what": place} + _said(before)
+            if _is_element(before)
+            else f"{place}: {before} → –"
+        )
     return f"{place}: {_value(path, before)} → {_value(path, after)}"
 
 
@@ -175,6 +179,12 @@ def _place(path: str) -> str:
 
 def _is_element(value: str | None) -> bool:
     return (value or "").lstrip().startswith("<")
+
+
+def _said(element: str | None) -> str:
+    """What an element that holds nothing but words says."""
+    found = re.fullmatch(r"<[\w:.-]+>([^<]+)</[\w:.-]+>", (element or "").strip())
+    return f" ({found[1].strip()})" if found else ""
 
 
 def _value(path: str | None, value: str) -> str:

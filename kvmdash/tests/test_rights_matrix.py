@@ -22,8 +22,9 @@ from hosts.operations import queue
 from hosts.operations.host_refresh import HostKind
 from hosts.operations.kind import registry
 from hosts.urls import administration_patterns
-from kvmdash.tests.cluster import VM1, VM3, ApiClient, make_cluster
+from kvmdash.tests.cluster import DEFINITION, VM1, VM3, ApiClient, make_cluster
 from vms.forms import FORMS
+from vms.history import meaning
 from vms.models import ConsoleTicket, Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 
@@ -49,6 +50,11 @@ LEAST = {
     "pool.start": "administrator",
     "pool.stop": "administrator",
     "token.own": "viewer",
+    "volume.clone": "operator",
+    "volume.create": "operator",
+    "volume.delete": "operator",
+    "volume.resize": "operator",
+    "volume.wipe": "operator",
     "vm.autostart": "operator",
     "vm.console": "operator",
     "vm.console_view": "viewer-watching",
@@ -71,7 +77,10 @@ LEAST = {
 }
 GUEST_KINDS = sorted(name for name, kind in registry.items() if isinstance(kind, GuestKind))
 HOST_KINDS = sorted(name for name, kind in registry.items() if isinstance(kind, HostKind))
+WEB1 = f"<domain type='qemu'><name>web1</name><uuid>{VM1}</uuid><title>t</title></domain>"
+DEFINE = {"definition": WEB1, "base": meaning("inactive", DEFINITION.format(name="web1"))}
 ARGUMENTS: dict[str, Any] = {
+    "define": DEFINE,
     "migrate": {"host": "kvm2"},
     "set-metadata": {"title": "t"},
     "snapshot-create": {"name": "new", "memory": True},
@@ -81,6 +90,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 #: what the forms send
 FIELDS: dict[str, Any] = {
+    "define": DEFINE,
     "migrate": {"host": "kvm2"},
     "set-metadata": {"title": "t", "folder": "f"},
     "shutdown": {"wait": "60"},
@@ -213,11 +223,16 @@ def _client(user: Any) -> ApiClient:
 
 Road = Callable[[Any, str], HttpResponse]
 GUEST_ROADS: tuple[Road, ...] = (by_page, by_bulk_page, by_api, by_bulk_api, by_session_api)
+#: what is asked of one at a time has its own tests
+BULK_ROADS: tuple[Road, ...] = (by_bulk_page, by_bulk_api)
 HOST_ROADS: tuple[Road, ...] = (by_host_page, by_host_api)
 #: kinds on something that a guest has many of: no page asks them of many guests
 OF_A_PART = {name for name, form in FORMS.items() if form.asked_by_address}
 CHANGES = [
-    (name, road) for name in GUEST_KINDS for road in GUEST_ROADS if not (name in OF_A_PART and road is by_bulk_page)
+    (name, road)
+    for name in GUEST_KINDS
+    for road in GUEST_ROADS
+    if not (name in OF_A_PART and road is by_bulk_page) and (registry[name].many or road not in BULK_ROADS)
 ]
 CHANGES += [(name, road) for name in HOST_KINDS for road in HOST_ROADS]
 

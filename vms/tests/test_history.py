@@ -54,7 +54,7 @@ def test_what_is_changed_here_is_in_the_history_with_who_and_the_operation(guest
     ended = do(eventually, "set-metadata", guest, Actor(people["operator"]), title="Shop")
     newest = eventually(lambda: len(versions(guest)) == 2 and versions(guest)[0])
     assert (newest.actor, newest.actor_name, newest.operation) == (people["operator"], "operator", ended)
-    assert history.words(newest.changes[0]) == "title: added"
+    assert history.words(newest.changes[0]) == "title: added (Shop)"
 
 
 def test_starting_and_stopping_makes_no_version(there, guest, people, eventually):  # noqa: F811

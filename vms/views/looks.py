@@ -60,6 +60,9 @@ LOOKS: dict[str, Look] = {
         hint=gettext_lazy("The guest stays as it is; what the snapshot holds is merged into what stands on it."),
         danger=True,
     ),
+    "define": Look(
+        icon="code", hint=gettext_lazy("Stores its definition as XML; a guest that runs has it after its next boot.")
+    ),
     "reset": Look(
         icon="rotate-clockwise",
         hint=gettext_lazy("The reset button: starts over at once; what is not on disk is lost."),
