@@ -16,7 +16,7 @@ function showWhenFilled({ detail }) {
   const title = find("h1, h2", body());
   if (title && !title.id) title.id = "dialog-title";
   if (!dialog.open) dialog.showModal();
-  find("[autofocus], .is-invalid, input:not([type=hidden]), select, textarea", body())?.focus();
+  find("[autofocus], .is-invalid, input:not([type=hidden], :disabled), select:enabled, textarea:enabled", body())?.focus();
 }
 
 function close(dialog) {
