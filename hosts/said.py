@@ -23,7 +23,7 @@ LONGEST = 2000
 FEWEST_LETTERS = 10
 #: values of these names are words of ours too: states, reasons, sentences within sentences
 WORDS = frozenset({"state", "needs", "why", "text", "source", "target"})
-_PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
+_PLACEHOLDER = re.compile(r"%\((\w+)\)[#0-9.+-]*[a-zA-Z]")
 _END = re.compile(r"(?<=[.!?]) ")
 _BETWEEN_WORDS = re.compile(r"(: | or )")
 
@@ -108,7 +108,7 @@ def _catalogue(language: str) -> Catalogue:
     patterns.sort(key=_letters, reverse=True)
     return Catalogue(
         {english: text for english, text in plain.items() if not _PLACEHOLDER.search(english)},
-        [Pattern(_shape(english), plain[english]) for english in patterns],
+        [Pattern(_shape(english), _of_words(plain[english])) for english in patterns],
     )
 
 
@@ -123,6 +123,11 @@ def _messages(language: str) -> dict[Any, Any]:
             # There is no public way to all messages of a language; Django's JavaScriptCatalog takes this one, too.
             found |= compiled._catalog
     return found
+
+
+def _of_words(translated: str) -> str:
+    """The translation for values that are text by now, whatever they were."""
+    return _PLACEHOLDER.sub(r"%(\1)s", translated)
 
 
 def _letters(english: str) -> int:

@@ -251,6 +251,11 @@ def test_wrong_values_are_told_in_the_language_asked_for(vietnamese, api):
         ),
         ("The move did not finish. The guest is running on kvm1.", "Việc di trú không hoàn tất. Máy ảo đang chạy trên kvm1."),
         ("Not possible in its present state: domain is busy", "Không thể thực hiện ở trạng thái hiện tại: domain is busy"),
+        ("At most 200 machines at once.", "Tối đa 200 máy ảo một lần."),
+        (
+            "The pool does not answer: libvirtd has been busy with it for more than 7.5 s.",
+            "Pool không phản hồi: libvirtd đã bận với nó hơn 7.5 giây.",
+        ),
         ("Cannot lock /dev/x. The move did not finish.", "Cannot lock /dev/x. Việc di trú không hoàn tất."),
         ("internal error: qemu: 100%(s) {x}", "internal error: qemu: 100%(s) {x}"),
         ("", ""),
