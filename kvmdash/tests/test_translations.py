@@ -268,6 +268,14 @@ def test_stored_sentences_are_told_in_the_readers_language(vietnamese, english, 
         assert said(english) == english
 
 
+def test_every_sentence_with_values_is_told_with_its_values(vietnamese, compiled):
+    with translation.override("vi"):
+        for english in languages.messages(compiled / "vi" / "LC_MESSAGES" / "django.mo"):
+            filled = re.sub(r"%\(\w+\)[.0-9]*[a-z]", "7", english)
+            told = said(filled)
+            assert "%(" not in told and ("7" in told) == ("7" in filled), english
+
+
 def test_words_of_the_hypervisor_are_not_taken_for_ours_however_long(vietnamese):
     text = "web1. " * 5000
     with translation.override("vi"):
