@@ -34,8 +34,7 @@ from hosts.api_schemas import (
     SignalBody,
     TestArguments,
 )
-from hosts.api_storage import router as storage_router
-from hosts.api_storage_changes import router as storage_changes_router
+from hosts.api_storage_changes import router as storage_router
 from hosts.api_tools import (
     Accepted,
     accepted,
@@ -57,7 +56,6 @@ from hosts.tokens import token_of
 
 router = Router()
 router.add_router("", storage_router)
-router.add_router("", storage_changes_router)
 #: kind → what it takes
 HOST_ARGUMENTS: dict[str, type[BaseModel]] = {"host-refresh": NoArguments, "host-test": TestArguments}
 HostName = Annotated[

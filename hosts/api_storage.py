@@ -35,6 +35,9 @@ OF_HOST = Annotated[str, Path(..., max_length=63, pattern=r"^[A-Za-z0-9.-]+$", d
 PoolName = Annotated[str, Path(..., max_length=255, pattern=r"^[^/\x00-\x1f]+$", description="The pool's name.")]
 
 
+VolumeId = Annotated[int, Path(..., ge=1, le=2**53, description="The volume's number, from a list of volumes.")]
+
+
 @router.get("pools", response={200: PoolPage, **ANY}, summary="List storage pools")
 def pools(request: HttpRequest, query: Query[PoolQuery]) -> PoolPage:
     """Pools of all hosts, with what they hold and promise."""
@@ -65,6 +68,13 @@ def volumes(request: HttpRequest, query: Query[VolumeQuery]) -> VolumePage:
     only_known(request, VolumeQuery)
     rows = once(visible_volumes(request), visible_pools(request))
     return _volumes(storage_selection.library(rows) if query.library else rows, query)
+
+
+@router.get("volumes/{id}", response={200: VolumeOut, **ANY}, summary="One volume")
+def volume(request: HttpRequest, id: VolumeId) -> VolumeOut:  # noqa: A002 - the name in the address
+    """Facts, and who uses it."""
+    row = find(visible_volumes(request), pk=id)
+    return volume_out(row, use_of([row])[row.pk])
 
 
 def visible_pools(request: HttpRequest) -> QuerySet[StoragePool]:

@@ -8,6 +8,7 @@ from ninja import Field
 
 from hosts.api_schemas import Body
 from hosts.operations.pool_find import PoolFind
+from hosts.operations.volume_wipe import ALGORITHMS
 from hosts.storage_types import TYPES
 
 _TYPES = "^(" + "|".join(TYPES) + ")$"
@@ -62,6 +63,44 @@ class PoolAutostartBody(Body):
     """Whether it starts with the host."""
 
     enabled: bool = True
+
+
+class VolumeCreateBody(Body):
+    """A new volume."""
+
+    name: Name
+    capacity: int = Field(ge=1024, le=2**60, description="Bytes that a guest sees.")
+    format: Text = Field("qcow2", description="qcow2 or raw; pools of block devices have raw alone.")
+    allocate: bool = Field(False, description="Take the whole size of the pool at once.")
+    backing: str | None = Field(
+        None, min_length=1, max_length=2000, description="Path of a volume of that host which it lies on (qcow2 only)."
+    )
+
+
+class VolumeCloneBody(Body):
+    """A copy."""
+
+    name: Name
+
+
+class VolumeResizeBody(Body):
+    """Another size."""
+
+    capacity: int = Field(ge=1024, le=2**60, description="Bytes that a guest sees.")
+    confirm: str = Field("", max_length=1000, description="Its name, to make it smaller.")
+
+
+class VolumeWipeBody(Body):
+    """Overwriting it."""
+
+    algorithm: str = Field("zero", pattern=f"^({'|'.join(ALGORITHMS)})$")
+    confirm: str = Field(max_length=1000, description="Its name.")
+
+
+class VolumeDeleteBody(Body):
+    """Deleting it."""
+
+    confirm: str = Field("", max_length=1000, description="Its name, when it is used.")
 
 
 class PoolDeleteBody(Body):

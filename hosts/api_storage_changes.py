@@ -7,22 +7,33 @@ from inspect import Parameter, Signature
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
 from pydantic import BaseModel
 
 from hosts import access
 from hosts.api_schemas import AnyArguments, NoArguments, OperationOut
-from hosts.api_storage import OF_HOST, PoolName, pool_of
-from hosts.api_storage_bodies import PoolAutostartBody, PoolDefineBody, PoolDeleteBody, PoolFindBody, PoolStopBody
+from hosts.api_storage import OF_HOST, PoolName, VolumeId, pool_of, router, visible_volumes
+from hosts.api_storage_bodies import (
+    PoolAutostartBody,
+    PoolDefineBody,
+    PoolDeleteBody,
+    PoolFindBody,
+    PoolStopBody,
+    VolumeCloneBody,
+    VolumeCreateBody,
+    VolumeDeleteBody,
+    VolumeResizeBody,
+    VolumeWipeBody,
+)
 from hosts.api_tools import Accepted, accepted, find, sent
-from hosts.models import Host
+from hosts.models import Host, StorageVolume
 from hosts.operations import queue
 from hosts.operations.kind import Kind, registry
 from hosts.operations.storage_base import PoolKind
+from hosts.operations.volume_base import VolumeKind
 from hosts.problems import CHANGE
 from hosts.requests import actor_of
 
-router = Router(tags=["storage"])
+__all__ = ["router"]
 #: kind → what it takes
 ARGUMENTS: dict[str, type[BaseModel]] = {
     "pool-define": PoolDefineBody,
@@ -32,6 +43,11 @@ ARGUMENTS: dict[str, type[BaseModel]] = {
     "pool-autostart": PoolAutostartBody,
     "pool-refresh": NoArguments,
     "pool-delete": PoolDeleteBody,
+    "volume-create": VolumeCreateBody,
+    "volume-clone": VolumeCloneBody,
+    "volume-resize": VolumeResizeBody,
+    "volume-wipe": VolumeWipeBody,
+    "volume-delete": VolumeDeleteBody,
 }
 Places = dict[str, Any]
 
@@ -76,9 +92,17 @@ def _host(request: HttpRequest, name: str) -> Host:
     return find(access.visible_to(request.user, Host.objects.all()), name=name)
 
 
+def _volume(request: HttpRequest, pk: int) -> StorageVolume:
+    return find(visible_volumes(request), pk=pk)
+
+
 for _name, _kind in sorted(registry.items()):
     if isinstance(_kind, PoolKind):
         _verb = _name.removeprefix("pool-")
         add(_kind, f"pools/{{host}}/{{name}}/{_verb}", {"host": OF_HOST, "name": PoolName}, pool_of)
+    elif isinstance(_kind, VolumeKind):
+        add(_kind, f"volumes/{{id}}/{_name.removeprefix('volume-')}", {"id": VolumeId}, _volume)
+    elif _name == "volume-create":
+        add(_kind, "pools/{host}/{name}/volumes", {"host": OF_HOST, "name": PoolName}, pool_of)
     elif _name in ("pool-define", "pool-find"):
         add(_kind, f"hosts/{{name}}/{_name}", {"name": OF_HOST}, _host)

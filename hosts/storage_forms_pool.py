@@ -134,4 +134,4 @@ class PoolDeleteForm(PoolStopForm):
             self.fields["confirm"].help_text = _("Needed when the storage is deleted.")
 
 
-FORMS: dict[str, type[StorageForm]] = {"pool-stop": PoolStopForm, "pool-delete": PoolDeleteForm}
+POOL_FORMS: dict[str, type[StorageForm]] = {"pool-stop": PoolStopForm, "pool-delete": PoolDeleteForm}

@@ -16,6 +16,7 @@ _IQN = re.compile(r"(?:iqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9._:-]+|eui\.[0-9A-Fa-f]
 _SOURCE = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+./@:-]{0,199}\Z")
 _ADAPTER = re.compile(r"(?:scsi_)?host[0-9]{1,6}\Z")
 _WWN = re.compile(r"[0-9A-Fa-f]{16}\Z")
+_SIZE = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*(?:(B|[KMGTPE])(?:iB|B)?)?\Z", re.IGNORECASE)
 _USER = re.compile(r"[^\s\x00-\x1f]{1,200}\Z")
 
 
@@ -35,6 +36,15 @@ def name(text: str) -> str:
     if text != text.strip():
         raise ValueError(_("A name neither begins nor ends with a space."))
     return text
+
+
+def size(text: str) -> int:
+    """Bytes of “20 GiB”, “20G”, “512 MiB” or “1.5T”; a bare number is GiB."""
+    found = _SIZE.match(text.strip())
+    if found is None:
+        raise ValueError(_("A size such as 20 GiB or 512 MiB is needed."))
+    power = " KMGTPE".index((found[2] or "G").upper().replace("B", " "))
+    return int(float(found[1].replace(",", ".")) * 1024**power)
 
 
 def path(text: str) -> str:

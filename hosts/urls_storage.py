@@ -21,4 +21,5 @@ storage_patterns: list[URLPattern] = [
     path("<str:name>/<uuid:pool>/shared/", storage_pool.shared, name="pool_shared"),
     path("<str:name>/<uuid:pool>/forget/", storage_pool.forget, name="pool_forget"),
     path("<str:name>/<uuid:pool>/volume/<int:key>/", storage_pool.volume_page, name="volume"),
+    path("<str:name>/<uuid:pool>/volume/<int:key>/do/<slug:kind>/", storage_act.volume, name="volume_act"),
 ]

@@ -13,4 +13,9 @@ def load_kinds() -> None:
         pool_refresh,
         pool_start,
         pool_stop,
+        volume_clone,
+        volume_create,
+        volume_delete,
+        volume_resize,
+        volume_wipe,
     )

@@ -14,20 +14,32 @@ from hosts import access
 from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Kind, Refused, registry
 from hosts.operations.storage_base import PoolKind
+from hosts.operations.volume_base import VolumeKind
+from hosts.operations.volume_create import VolumeCreate
 from hosts.requests import actor_of, user_of
-from hosts.storage_forms_pool import FORMS, StorageForm
+from hosts.storage_forms_pool import StorageForm
+from hosts.storage_forms_volume import FORMS
 from hosts.views import answers
 from hosts.views.storage_looks import HINTS
-from hosts.views.storage_pool import pool_or_404
+from hosts.views.storage_pool import pool_or_404, volume_or_404
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def pool(request: HttpRequest, name: str, pool: UUID, kind: str) -> HttpResponse:
     """POST asks for a change of a pool; GET shows the dialog of a kind that needs more than a yes."""
     found = registry.get(kind)
-    if not isinstance(found, PoolKind):
+    if not isinstance(found, PoolKind | VolumeCreate):
         raise Http404(_("Pools know no such verb."))
     return act(request, found, pool_or_404(request, name, pool))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def volume(request: HttpRequest, name: str, pool: UUID, key: int, kind: str) -> HttpResponse:
+    """The same for a volume."""
+    found = registry.get(kind)
+    if not isinstance(found, VolumeKind):
+        raise Http404(_("Volumes know no such verb."))
+    return act(request, found, volume_or_404(request, name, pool, key))
 
 
 def act(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:

@@ -10,13 +10,15 @@ from django.utils.translation import gettext as _
 from hosts import access, storage_changes
 from hosts.models import StoragePool, StorageVolume, User
 from hosts.operations.kind import Refused, registry
-from hosts.storage_forms_pool import FORMS
+from hosts.storage_forms_volume import FORMS
+from hosts.storage_types import type_of
 from hosts.views.storage_looks import HINTS
 
 Items = list[dict[str, Any]]
 ICONS = {
     "pool-start": "player-play", "pool-stop": "player-stop", "pool-refresh": "refresh", "pool-autostart": "repeat",
-    "pool-delete": "trash",
+    "pool-delete": "trash", "volume-create": "plus", "volume-clone": "copy", "volume-resize": "arrows-horizontal",
+    "volume-wipe": "eraser", "volume-delete": "trash",
 }  # fmt: skip
 
 
@@ -29,7 +31,10 @@ def list_actions(user: User) -> Items:
 
 def pool_actions(pool: StoragePool, user: User) -> dict[str, Items]:
     """Buttons and menu of a pool's page."""
-    main = [action("pool-refresh", pool, user)] if pool.active else [action("pool-start", pool, user)]
+    main = [action("pool-start", pool, user)]
+    if pool.active:
+        main = [action("volume-create", pool, user)] if type_of(pool.type).creates else []
+        main.append(action("pool-refresh", pool, user))
     auto = {"enabled": not pool.autostart}
     words = _("Do not start with the host") if pool.autostart else _("Start with the host")
     more = [action("pool-stop", pool, user)] if pool.active else []
@@ -50,27 +55,29 @@ def pool_actions(pool: StoragePool, user: User) -> dict[str, Items]:
 
 def volume_actions(volume: StorageVolume, user: User) -> dict[str, Items]:
     """Buttons and menu of a volume's page."""
-    return {"main": [], "more": []}
+    main = [action(name, volume, user) for name in ("volume-clone", "volume-resize")]
+    more = [action(name, volume, user) for name in ("volume-wipe", "volume-delete")]
+    return {"main": [item for item in main if item], "more": [item for item in more if item]}
 
 
 def action(
-    name: str, pool: StoragePool, user: User, arguments: dict[str, Any] | None = None, label: str = ""
+    name: str, row: StoragePool | StorageVolume, user: User, arguments: dict[str, Any] | None = None, label: str = ""
 ) -> dict[str, Any]:
-    """One button on a pool; {} for those who may not."""
+    """One button on a pool or a volume; {} for those who may not."""
     kind = registry[name]
-    if not access.may(user, kind.verb, pool):
+    if not access.may(user, kind.verb, row):
         return {}
     danger = HINTS.get(name, ("", False))[1]
     query = "".join(f"?{key}={str(value).lower()}" for key, value in (arguments or {}).items())
     item: dict[str, Any] = {
         "label": label or kind.label, "icon": ICONS.get(name, "bolt"), "danger": danger,
         "method": "dialog" if name in FORMS else "post",
-        "url": reverse("hosts:pool_act", args=[pool.host.name, pool.uuid, name]) + query,
+        "url": f"{row.get_absolute_url()}do/{name}/{query}",
     }  # fmt: skip
     try:
         if name not in FORMS:
-            kind.check(kind.subject(pool), arguments or {})
-            item["virsh"] = kind.virsh(kind.subject(pool), arguments or {})
+            kind.check(kind.subject(row), arguments or {})
+            item["virsh"] = kind.virsh(kind.subject(row), arguments or {})
     except Refused as error:
         item |= {"disabled": True, "reason": str(error)}
     return item

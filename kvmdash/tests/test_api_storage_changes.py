@@ -9,7 +9,7 @@ import pytest
 from hosts.models import Operation, StoragePool
 from hosts.operations.kind import registry
 from hosts.operations.storage_base import StorageKind
-from hosts.tests.storage_making import make_pool
+from hosts.tests.storage_making import make_pool, make_volume
 from kvmdash.tests.test_rights_matrix import LEAST
 
 pytestmark = pytest.mark.django_db
@@ -23,13 +23,21 @@ ASKED: dict[str, tuple[str, Any]] = {
     "pool-autostart": ("pools/kvm1/images/autostart", {"enabled": False}),
     "pool-refresh": ("pools/kvm1/images/refresh", None),
     "pool-delete": ("pools/kvm1/images/delete", {"delete_storage": False}),
+    "volume-create": ("pools/kvm1/images/volumes", {"name": "new.qcow2", "capacity": 1 << 30}),
+    "volume-clone": ("volumes/{id}/clone", {"name": "copy.qcow2"}),
+    "volume-resize": ("volumes/{id}/resize", {"capacity": 20 << 30}),
+    "volume-wipe": ("volumes/{id}/wipe", {"confirm": "disk.qcow2"}),
+    "volume-delete": ("volumes/{id}/delete", None),
 }
 
 
 @pytest.fixture
 def images(cluster):
     make_pool(cluster["kvm1"], "off", active=False)
-    return StoragePool.objects.get(name="images")
+    pool = StoragePool.objects.get(name="images")
+    StoragePool.objects.filter(pk=pool.pk).update(capacity=100 << 30, available=50 << 30)
+    pool.volume = make_volume(pool, "disk.qcow2")
+    return pool
 
 
 def test_every_kind_of_storage_has_an_address() -> None:
@@ -39,7 +47,7 @@ def test_every_kind_of_storage_has_an_address() -> None:
 @pytest.mark.parametrize("role", ["viewer", "viewer-watching", "operator", "administrator", "stranger"])
 @pytest.mark.parametrize("kind", sorted(ASKED))
 def test_a_change_is_asked_for_by_those_who_may(api, images, kind, role):
-    path, body = ASKED[kind]
+    path, body = ASKED[kind][0].format(id=images.volume.pk), ASKED[kind][1]
     ranks = ("viewer", "viewer-watching", "operator", "administrator")
     may = role in ranks and ranks.index(role) >= ranks.index(LEAST[registry[kind].verb])
     answer = api[role].post(path, body)
@@ -71,8 +79,20 @@ def test_a_password_is_told_to_nobody(api, images):
         ("pools/kvm1/images/explode", None, 404),
         ("pools/kvm1/images/delete", {"delete_storage": True, "confirm": "image"}, 422),
         ("pools/kvm1/images/autostart", {"enabled": "yes"}, 422),
+        ("pools/kvm1/images/volumes", {"name": "../x", "capacity": 1 << 30}, 422),
+        ("pools/kvm1/images/volumes", {"name": "x\ny", "capacity": 1 << 30}, 422),
+        ("pools/kvm1/images/volumes", {"name": "x" * 300, "capacity": 1 << 30}, 422),
+        ("pools/kvm1/images/volumes", {"name": "disk.qcow2", "capacity": 1 << 30}, 422),
+        ("pools/kvm1/images/volumes", {"name": "big.raw", "capacity": 1 << 40, "format": "raw", "allocate": True}, 422),
+        ("pools/kvm1/off/volumes", {"name": "x", "capacity": 1 << 30}, 409),
+        ("volumes/{id}/resize", {"capacity": 1 << 30}, 422),
+        ("volumes/{id}/resize", {"capacity": "1G"}, 422),
+        ("volumes/{id}/wipe", {"confirm": "disk"}, 422),
+        ("volumes/{id}/clone", {"name": "-x"}, 422),
+        ("volumes/99999999/delete", None, 404),
     ],
 )
 def test_what_cannot_be_is_refused(api, images, path, body, status):
+    path = path.format(id=images.volume.pk)
     assert api["administrator"].post(path, body).status_code == status
     assert not Operation.objects.exists()
