@@ -70,7 +70,9 @@ def _quoted(path: Path) -> str:
 
 def _folder(host: Host) -> Path:
     folder = Path(settings.RUN_DIR) / "hosts" / str(host.pk or f"new-{os.getpid()}")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Each by itself: the mode of parents that are made along the way is another.
+    for one in (folder.parent.parent, folder.parent, folder):
+        one.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

@@ -57,6 +57,8 @@ def configure(form: str, level: str) -> None:
                 # A traceback each second while Redis is away; hosts.notify says the same in one line.
                 "channels_redis": {"level": "CRITICAL"},
                 "websockets": {"level": "WARNING"},
+                # At DEBUG it writes the whole context of a template that names what is missing, and with it what is shown once.
+                "django.template": {"level": "INFO"},
             },
         }
     )

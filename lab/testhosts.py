@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 NOBODY = 65534
@@ -48,6 +48,8 @@ class TestHost:
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     keeper: subprocess.Popen[bytes] | None = None
+    #: more for the daemon's environment
+    environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def create(cls, name: str) -> TestHost:
@@ -99,7 +101,7 @@ class TestHost:
                 "--pid-file",
                 str(self.folder / "pid"),
             ],
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **home},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **home, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / "stderr").open("wb"),
