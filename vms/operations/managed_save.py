@@ -10,7 +10,7 @@ from django.utils.translation import pgettext_lazy
 from hosts.hypervisor.errors import Conflict, HypervisorError, Unreachable, Unsupported
 from hosts.operations.kind import Cancelled, Refused, Subject, Uncertain
 from hosts.operations.task import Task
-from vms.operations.base import GuestKind, PowerState, virsh
+from vms.operations.base import GuestKind, PowerState, until_seen, virsh
 
 
 class ManagedSave(GuestKind):
@@ -51,6 +51,7 @@ class ManagedSave(GuestKind):
             if cancelled:
                 raise Cancelled(_("Saving was stopped; the guest runs on.")) from None
             raise
+        until_seen(task, (PowerState.SHUTOFF,))
         return {"saved": True}
 
     def _abort(self, task: Task, guest: Any) -> bool:

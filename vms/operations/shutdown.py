@@ -13,7 +13,7 @@ from hosts.hypervisor.errors import Failed, NotFound
 from hosts.operations.kind import Cancelled, InvalidArguments, Subject, Uncertain, no_argument
 from hosts.operations.task import Task
 from vms.models import VirtualMachine
-from vms.operations.base import GuestKind, PowerState, virsh
+from vms.operations.base import GuestKind, PowerState, until_seen, virsh
 
 DEFAULT_WAIT = 120
 MOST_WAIT = 3600
@@ -60,7 +60,9 @@ class Shutdown(GuestKind):
         began = asked = time.monotonic()
         while True:
             if self._is_off(task):
-                return {"waited": round(time.monotonic() - began, 1)}
+                waited = round(time.monotonic() - began, 1)
+                until_seen(task, (PowerState.SHUTOFF, PowerState.CRASHED))
+                return {"waited": waited}
             if task.cancel_requested():
                 raise Cancelled(_("Waiting was stopped; the guest may still shut down, since it was asked to."))
             waited = time.monotonic() - began

@@ -51,6 +51,18 @@ def test_each_verb_of_power_does_what_it_says(there, guest, operator, eventually
         eventually(becomes(guest, state), what=f"{state} after {kind}")
 
 
+def test_when_a_verb_has_succeeded_the_next_one_is_not_refused_for_how_it_was_before(guest, operator, eventually):
+    for _round in range(3):
+        for kind, state in (
+            ("start", "running"), ("suspend", "paused"), ("resume", "running"), ("managed-save", "shutoff"),
+            ("start", "running"), ("destroy", "shutoff"),
+        ):  # fmt: skip
+            assert do(eventually, kind, guest, operator).state == "succeeded", kind
+            assert becomes(guest, state)(), kind
+        do(eventually, "start", guest, operator)
+        do(eventually, "shutdown", guest, operator)
+
+
 def test_a_saved_guest_shows_it_and_its_memory_can_be_discarded(guest, operator, eventually):
     do(eventually, "start", guest, operator)
     eventually(becomes(guest, "running"))
