@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from ninja import Field, Query, Router, Schema
+from pydantic import BeforeValidator
 
 from hosts import access
 from hosts.api_schemas import Body, Page, Paging
@@ -24,6 +25,11 @@ router = Router(tags=["vms"])
 MOST_NUMBER = 2**63 - 1
 #: what :func:`hosts.api_tools.find` may not find, for the catalogue of translations
 THINGS = (gettext_noop("definition version"),)
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows no difference between 7 and 7.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class DefineArguments(Body):
@@ -40,7 +46,9 @@ class DefineArguments(Body):
     definition: str = Field(
         "", max_length=2**20, description="The domain XML. Secrets that it does not name stay as they are."
     )
-    version: int = Field(0, ge=1, le=MOST_NUMBER, description="The number of a version of the history.")
+    version: Annotated[int, BeforeValidator(_whole)] = Field(
+        0, ge=1, le=MOST_NUMBER, description="The number of a version of the history."
+    )
     check_schema: bool = Field(True, description="Let the host's libvirt check it against its schema.")
     keep_secrets: bool = Field(True, description="Keep passwords that the definition does not name.")
 
@@ -57,7 +65,9 @@ class DefinitionOut(Schema):
     kind: str
     host: str
     seen_at: datetime
-    digest: str = Field(description="Of what it means: the base of a change. Of a live one, without what belongs to the run.")
+    digest: str = Field(
+        description="Of what it means: the base of a change. Of a live one, without what belongs to the run."
+    )
     version: int | None = Field(description="Its number in the history.")
     definition: str
 

@@ -70,7 +70,7 @@ def test_a_version_is_restored_by_its_number(api: dict[str, ApiClient], cluster:
     assert (answer.status_code, answer.json()["arguments"]["version"]) == (202, old.pk)
     Operation.objects.all().delete()
     for wrong in (old.pk + 1000, version(cluster, kind="live").pk):
-        assert client.post(f"{PATH}/define", {"version": wrong, "base": digest(client)}).status_code == 422
+        assert client.post(f"{PATH}/define", {"version": wrong, "base": digest(client)}).status_code == 409
 
 
 def test_what_was_made_from_another_definition_is_a_conflict(api: dict[str, ApiClient]) -> None:

@@ -82,6 +82,8 @@ def _aim(case: Any) -> None:
 def _aim_body(body: dict[str, Any]) -> None:
     if _is_name(body.get("host")):
         body["host"] = "kvm2"
+    if isinstance(body.get("definition"), str) and len(body["definition"]) <= 2**20:
+        body["definition"] = f"<domain type='qemu'><name>web1</name><uuid>{VM1}</uuid></domain>"
     uuids = body.get("uuids")
     if isinstance(uuids, list) and uuids and all(map(_is_uuid, uuids)):
         body["uuids"] = [str(VM1), str(VM2)][: len(uuids)]

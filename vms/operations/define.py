@@ -217,14 +217,12 @@ def _told(parts: list[str], most: int = 3) -> str:
 
 
 def _text(vm: VirtualMachine, arguments: Mapping[str, Any]) -> str:
-    """What is to be stored, without typed secrets. Raises InvalidArguments for a version that is not there."""
+    """What is to be stored, without typed secrets. Raises Refused for a version that is not there."""
     if "definition" in arguments:
         return str(arguments["definition"])
     version = history.versions_of(vm.pk).filter(pk=arguments["version"], kind=INACTIVE).first()
     if version is None:
-        raise InvalidArguments(
-            "version", _("There is no such version of the definition of %(name)s.") % {"name": vm.name}
-        )
+        raise Refused(_("There is no such version of the definition of %(name)s.") % {"name": vm.name})
     return version.text
 
 
