@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
-from django.http import HttpRequest
+from django.http import HttpRequest, parse_cookie
 from django.utils import timezone
 
 
@@ -22,6 +23,12 @@ def row_key(cookie: str) -> str:
 def row_key_of(request: HttpRequest) -> str:
     """The same of a request's session; '' when it has none."""
     cookie = request.session.session_key
+    return row_key(cookie) if cookie else ""
+
+
+def row_key_of_header(cookies: str) -> str:
+    """The same of a Cookie header, for those who have no request; '' when no session is in it."""
+    cookie = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, "")
     return row_key(cookie) if cookie else ""
 
 

@@ -187,8 +187,9 @@ class Planted:
         _status, answer = self.program.api(f"vms/{self.guest}/console", {})
         api_ticket = answer["url"].partition("=")[2]
         self.secrets |= {f"console ticket ({form})": page_ticket, f"console ticket of the API ({form})": api_ticket}
-        for ticket in (page_ticket, api_ticket):
-            viewer = Viewer(self.console(ticket), origin=self.program.url).greet()
+        cookie = {"Cookie": f"kvmdash_session={admin.session}"}
+        for ticket, headers in ((page_ticket, cookie), (api_ticket, {})):
+            viewer = Viewer(self.console(ticket), origin=self.program.url, headers=headers).greet()
             assert viewer.name == "planted"
             viewer.websocket.close()
         for ticket in (page_ticket, self.secrets["wrong ticket"]):

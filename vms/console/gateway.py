@@ -27,6 +27,7 @@ from websockify.websocketproxy import LibProxyServer, ProxyRequestHandler
 from websockify.websockifyserver import CompatibleWebSocket
 
 from hosts import leases, notify
+from hosts.sessions import row_key_of_header
 from hosts.work import database_work
 from vms.console import records
 from vms.console.browser import Browser
@@ -100,7 +101,8 @@ class ConsoleHandler(ProxyRequestHandler):  # type: ignore[misc]
             raise Forbidden
         text = parse_qs(urlsplit(self.path).query).get("ticket", [""])[0]
         try:
-            self.grant = self.server.gateway.admit(text, self._address())
+            session = row_key_of_header(self.headers.get("Cookie", ""))
+            self.grant = self.server.gateway.admit(text, self._address(), session)
             self.machine = str(self.grant.vm.uuid)
         except Closing as closing:
             self.refusal = closing
@@ -247,10 +249,10 @@ class Gateway:
         """Work with the database, on one of the threads for it."""
         return self._database.submit(_with_database, work, *arguments).result()
 
-    def admit(self, ticket: str, address: str | None) -> Grant:
-        """The right that the ticket gives. Raises Closing."""
+    def admit(self, ticket: str, address: str | None, session: str) -> Grant:
+        """The right that the ticket gives to whoever comes from that address with that session. Raises Closing."""
         try:
-            return self._rows(records.redeem, ticket, address)
+            return self._rows(records.redeem, ticket, address, session)
         except Closing:
             raise
         except Exception as error:

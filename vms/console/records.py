@@ -66,8 +66,11 @@ class Standing:
         )  # fmt: skip
 
 
-def redeem(text: str, address: str | None) -> Grant:
-    """Use the ticket up and look whether what it was given for still holds. Raises Closing."""
+def redeem(text: str, address: str | None, session: str = "") -> Grant:
+    """Use the ticket up and look whether what it was given for still holds. Raises Closing.
+
+    A page's ticket is for the browser it was given to: ``session`` is the key of the row of the session that comes with it.
+    """
     ticket = ConsoleTicket.redeem(text) if text else None
     if ticket is None:
         raise Closing(TICKET, "The ticket is unknown, used or too old.")
@@ -78,6 +81,9 @@ def redeem(text: str, address: str | None) -> Grant:
     closing = judge({0: Standing.of(grant)}).get(0)
     if closing is not None:
         raise closing
+    if grant.session_key and grant.session_key != session:
+        _foreign(grant)
+        raise Closing(TICKET, "The ticket was given to somebody else.")
     try:
         check(grant.vm)
     except Refused as error:
@@ -106,6 +112,13 @@ def refused(grant: Grant, closing: Closing) -> None:
     """Record that a console could not be opened."""
     audit.record(
         grant.actor, "console.open", grant.vm, subject_uuid=grant.vm.uuid, result="failed", reason=closing.text[:300]
+    )
+
+
+def _foreign(grant: Grant) -> None:
+    """Somebody had another's ticket: that is told to administrators, under the name of the one it was taken from."""
+    audit.record(
+        grant.actor, "console.open", grant.vm, subject_uuid=grant.vm.uuid, result="refused", reason="foreign session"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.http import parse_cookie
 
 from hosts import notify
 from vms.console.closing import NO_GATEWAY, NORMAL
@@ -57,7 +58,15 @@ async def _dial(scope: Scope) -> Upstream:
     more = {"X-Forwarded-For": _address(scope, headers), "Sec-WebSocket-Protocol": "binary"}
     if "origin" in headers:
         more["Origin"] = headers["origin"]
+    if "cookie" in headers:
+        more["Cookie"] = _session_only(headers["cookie"])
     return await Upstream.open(host.strip("[]"), int(port), f"{settings.CONSOLE_PUBLIC_PATH}?{query}", more)
+
+
+def _session_only(cookies: str) -> str:
+    """The gateway looks at one cookie; the others are none of its business."""
+    name = settings.SESSION_COOKIE_NAME
+    return f"{name}={parse_cookie(cookies).get(name, '')}"
 
 
 def _address(scope: Scope, headers: dict[str, str]) -> str:

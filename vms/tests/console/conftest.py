@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.contrib.sessions.backends.db import SessionStore
+from django.conf import settings
 
+from hosts.sessions import SessionStore, row_key
 from vms.console.access import console_path, open_console
 from vms.console.closing import NO_SCREEN, Closing
 from vms.console.gateway import Gateway
@@ -45,8 +46,9 @@ class Bench:
         return f"ws://127.0.0.1:{self.gateway.port}{path}"
 
     def view(self, user: Any, vm: VirtualMachine, *, view_only: bool = False, **grounds: Any) -> Viewer:
-        """Get a ticket and connect with it."""
-        return self.connect(console_path(open_console(user, vm, view_only=view_only, **grounds)))
+        """Get a ticket and connect with it, with the cookie of the session it is for."""
+        path = console_path(open_console(user, vm, view_only=view_only, **grounds))
+        return self.connect(path, headers=cookies_of(grounds.get("session_key", "")))
 
     def connect(self, path: str, **options: Any) -> Viewer:
         """Connect to the gateway."""
@@ -71,14 +73,24 @@ def bench(transactional_db: None) -> Iterator[Bench]:
     made.close()
 
 
+_cookies: dict[str, str] = {}
+
+
+def cookies_of(session_key: str) -> dict[str, str]:
+    """The header that a browser of that session sends, others' cookies included."""
+    cookie = _cookies.get(session_key)
+    return {"Cookie": f"theme=dark; {settings.SESSION_COOKIE_NAME}={cookie}"} if cookie else {}
+
+
 @pytest.fixture
 def session_key() -> Callable[[], str]:
-    """Makes log-in sessions."""
+    """Makes log-in sessions; what is returned is the key of the row."""
 
     def make() -> str:
         store = SessionStore()
         store["x"] = 1
         store.create()
-        return str(store.session_key)
+        _cookies[row_key(str(store.session_key))] = str(store.session_key)
+        return row_key(str(store.session_key))
 
     return make

@@ -15,9 +15,9 @@ import uvicorn
 from conftest import wait_until
 from hosts import notify
 from vms.console.access import console_path, open_console
-from vms.console.relay import ConsoleRelay
+from vms.console.relay import ConsoleRelay, _session_only
 from vms.models import ConsoleSession
-from vms.tests.console.conftest import Bench
+from vms.tests.console.conftest import Bench, cookies_of
 from vms.tests.console.viewer import Viewer
 
 KEY = struct.pack(">BBxxI", 4, 1, 0x61)
@@ -98,6 +98,22 @@ def test_a_guest_s_end_reaches_the_browser(road, bench, people):
     viewer = road.view(people["operator"], vm).greet()
     type(vm).objects.update(power_state="shutoff")
     assert viewer.close_code() == 4404
+
+
+def test_a_page_s_ticket_opens_through_the_relay_in_its_own_browser_only(road, bench, people, session_key):
+    vm, mine, foreign = bench.guest("alpha"), session_key(), session_key()
+    for headers, opens in ((cookies_of(mine), True), (cookies_of(foreign), False), ({}, False)):
+        path = console_path(open_console(people["operator"], vm, view_only=False, session_key=mine))
+        viewer = road.connect(path, headers=headers)
+        if opens:
+            assert viewer.greet().name == "alpha"
+        else:
+            assert viewer.close_code() == 4401
+
+
+def test_no_other_cookie_goes_on_to_the_gateway():
+    assert _session_only("theme=dark; kvmdash_session=abc; kvmdash_csrf=x") == "kvmdash_session=abc"
+    assert _session_only("theme=dark") == "kvmdash_session="
 
 
 def test_without_a_gateway_the_browser_is_told(road, bench, people):

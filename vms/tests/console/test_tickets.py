@@ -10,11 +10,14 @@ from django.utils import timezone
 from websockets.exceptions import InvalidStatus
 
 from conftest import wait_until
-from hosts.access import Denied
-from hosts.models import AuditEntry
+from hosts.access import Denied, may
+from hosts.models import ApiToken, AuditEntry
 from hosts.operations.kind import Refused
-from vms.console.access import console_path, open_console
+from vms.console.access import console_path, open_console, verb_of
+from vms.console.closing import Closing
+from vms.console.records import redeem
 from vms.models import ConsoleSession, ConsoleTicket
+from vms.tests.console.conftest import cookies_of
 from vms.tests.making import make_guest, make_host
 
 
@@ -140,6 +143,46 @@ def test_rights_lost_between_ticket_and_connection_count(bench, people):
 def test_a_ticket_of_a_session_that_ended_opens_nothing(bench, people):
     path = console_path(open_console(people["operator"], bench.guest("alpha"), view_only=False, session_key="gone"))
     assert bench.connect(path).close_code() == 4403
+
+
+def test_a_page_s_ticket_opens_nothing_in_another_browser(bench, people, session_key):
+    vm, mine = bench.guest("alpha"), session_key()
+    for headers in (
+        {},
+        cookies_of(session_key()),
+        {"Cookie": f"kvmdash_session={mine}"},
+        {"Cookie": "kvmdash_session="},
+        {"Cookie": "a=1; nonsense"},
+    ):
+        path = console_path(open_console(people["operator"], vm, view_only=False, session_key=mine))
+        viewer = bench.connect(path, headers=headers)
+        assert (viewer.close_code(), "somebody else" in viewer.close_reason) == (4401, True)
+        # It was used up: who took it cannot try again with a better cookie.
+        assert bench.connect(path, headers=cookies_of(mine)).close_code() == 4401
+    assert not ConsoleSession.objects.exists()
+    assert AuditEntry.objects.filter(action="console.open", result="refused").count() == 5
+    assert bench.view(people["operator"], vm, session_key=mine).greet().name == "alpha"
+
+
+def test_a_program_s_ticket_needs_no_cookie_and_minds_none(bench, people, session_key):
+    vm = bench.guest("alpha")
+    token, _text = ApiToken.issue(people["operator"], "tests")
+    for headers in ({}, cookies_of(session_key())):
+        path = console_path(open_console(people["operator"], vm, view_only=False, token_id=token.pk))
+        assert bench.connect(path, headers=headers).greet().name == "alpha"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", ["administrator", "operator", "viewer", "viewer-watching"])
+@pytest.mark.parametrize("view_only", [True, False])
+def test_the_gateway_asks_for_the_right_itself_however_the_ticket_came_to_be(people, role, view_only):
+    text = ConsoleTicket.issue(people[role], make_guest(make_host()), view_only=view_only)
+    if may(people[role], verb_of(view_only)):
+        assert redeem(text, None).view_only is view_only
+        return
+    with pytest.raises(Closing) as refused:
+        redeem(text, None)
+    assert refused.value.code == 4403
 
 
 def test_a_page_of_another_origin_gets_no_websocket(bench, people, settings):
