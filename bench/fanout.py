@@ -9,6 +9,7 @@ share is in the figures. For comparison the same clients are told as much by a b
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import statistics
@@ -56,6 +57,9 @@ async def clients(url: str, count: int, key: str, cookie: str) -> None:
     gate, events = asyncio.Semaphore(20), [asyncio.Event() for _ in range(count)]
     tasks = [asyncio.create_task(one(number, gate, event)) for number, event in enumerate(events)]
     await asyncio.gather(*(event.wait() for event in events))
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # What is measured is not how long this process looks for its garbage.
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):

@@ -1,103 +1,130 @@
-"""What the mirror costs against bare libvirt-python, and what a list page costs, on libvirt's test driver over TCP.
+"""What the mirror costs against bare libvirt-python, on libvirt's test driver over TCP.
 
-python -m bench.mirror [--guests 100 1000 5000]
+python -m bench.mirror [--guests 100 1000 5000] [--runs 5]
+
+The first look at a host against listing its domains and fetching each definition once, by wall clock and by this process's own CPU
+time; later looks, which find nothing new; and one tick of figures of guests that all run against one bare getAllDomainStats.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import statistics
-import tempfile
+import gc
+import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-RUNS = 3
-XML = (
-    "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>"
-    "<os><type>hvm</type></os></domain>"
-)
+from bench.report import Figure, arguments, at_most, fact, finish, say
+from bench.running import DEFINITION, SMALLEST, host_of, median_of, remove, use_settings
+
+GOAL = 2.0
+TICKS = 15
 
 
-def median(work: Callable[[], Any], runs: int = RUNS) -> float:
-    """Seconds of the middle one of some runs."""
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def first_look(host_id: int, connection: Any) -> None:
+    """What the watcher does when a host is connected, as far as guests go."""
+    from hosts.watcher import Watcher
+
+    Watcher(host_id)._read_guests(connection)
 
 
-def measure(count: int) -> dict[str, float]:
-    """All figures for one host with ``count`` guests."""
-    import libvirt
-    from django.test import Client
-
-    from hosts.hypervisor.connection import Connection
-    from hosts.hypervisor.guest import read_guests
-    from hosts.hypervisor.records import Target
-    from hosts.hypervisor.stats import read_guest_counters
-    from hosts.models import Host, User
-    from lab.testhosts import TestHost
-    from vms.inventory import guests_seen
+def of_first_looks(host: Any, connection: Any, runs: int) -> tuple[float, float]:
+    """Median wall and CPU seconds of looks at a host of which nothing is known."""
     from vms.models import VirtualMachine
 
-    there = TestHost.create(f"bench{count}")
-    there.start()
-    try:
-        raw = libvirt.open(there.uri)
-        for index in range(count):
-            raw.defineXML(XML.format(name=f"bench-{count}-{index}", uuid=uuid.uuid4()))
-        host = Host.objects.create(name=f"bench{count}", uri=there.uri, state=Host.State.CONNECTED)
-        with Connection.open(Target(there.uri)) as connection:
-            bare = median(lambda: [domain.XMLDesc(0) for domain in raw.listAllDomains(0)])
-            began = time.perf_counter()
-            guests_seen(host.pk, read_guests(connection), complete=True)
-            first = time.perf_counter() - began
-            again = median(lambda: guests_seen(host.pk, read_guests(connection), complete=True))
-            bare_tick = median(lambda: raw.getAllDomainStats(0, 0), 9)
-            tick = median(lambda: read_guest_counters(connection), 9)
-        client = Client()
-        client.force_login(User.objects.get(username="bench"))
-        client.get("/vms/")
-        page = median(lambda: client.get("/vms/"), 9)
-        return {"bare": bare, "first": first, "again": again, "bare_tick": bare_tick, "tick": tick, "page": page}
-    finally:
+    took = []
+    for _ in range(runs):
         VirtualMachine.objects.all().delete()
-        Host.objects.all().delete()
-        there.remove()
+        took.append(median_of(lambda: first_look(host.pk, connection), 1))
+    walls, cpus = zip(*took, strict=True)
+    return sorted(walls)[runs // 2], sorted(cpus)[runs // 2]
+
+
+def mirror(count: int, name: str, definition: str, runs: int) -> list[Figure]:
+    """Looks at a host with so many guests that are off."""
+    import libvirt
+
+    from hosts.hypervisor.connection import Connection
+    from hosts.hypervisor.records import Target
+    from hosts.models import Host
+
+    with host_of(count, start=False, definition=definition) as (there, _uuids):
+        raw = libvirt.open(there.uri)
+        host = Host.objects.create(name=f"bench-{name}-{count}", uri=there.uri, state=Host.State.CONNECTED)
+        with Connection.open(Target(there.uri)) as connection:
+            bare = median_of(lambda: [domain.XMLDesc(0) for domain in raw.listAllDomains(0)], runs)
+            first = of_first_looks(host, connection, runs)
+            again = median_of(lambda: first_look(host.pk, connection), runs)
+        host.delete()
+        raw.close()
+    label = f"{count} guests of the {name} definition"
+    say(f"{label}: bare {bare[0] * 1000:.0f} ms, first {first[0] * 1000:.0f} ms, again {again[0] * 1000:.0f} ms")
+    return [
+        at_most(f"first look at {label} ÷ bare list + XMLDesc", first[0] / bare[0], GOAL, "×", 2),
+        fact(f"first look at {label}: a guest", _a_guest(first, bare, count)),
+        fact(f"later look at {label} ÷ bare list + XMLDesc", f"{again[0] / bare[0]:.2f}×"),
+    ]
+
+
+def _a_guest(ours: tuple[float, float], bare: tuple[float, float], count: int) -> str:
+    wall, cpu, bare_wall, bare_cpu = (1e6 * seconds / count for seconds in (*ours, *bare))
+    return f"{wall:.0f} µs ({cpu:.0f} CPU), bare {bare_wall:.0f} µs ({bare_cpu:.0f} CPU)"
+
+
+def tick(count: int, definition: str) -> list[Figure]:
+    """One tick of figures of so many guests that run; what the server does about garbage is done here too."""
+    import libvirt
+
+    from hosts.figure_taker import FigureTaker
+    from hosts.hypervisor.connection import Connection
+    from hosts.hypervisor.records import Target
+    from hosts.models import Host
+
+    with host_of(count, definition=definition) as (there, _uuids):
+        raw = libvirt.open(there.uri)
+        host = Host.objects.create(name=f"bench-tick-{count}", uri=there.uri, state=Host.State.CONNECTED)
+        with Connection.open(Target(there.uri)) as connection:
+            taker = FigureTaker(host.pk, connection, threading.Event())
+            taker._next["rows"] = time.monotonic() + 3600  # Rows are written every tenth second, beside.
+            assert len(raw.getAllDomainStats(0, 0)) == count
+            gc.collect()
+            gc.freeze()
+            bare, ours = in_turn(lambda: raw.getAllDomainStats(0, 0), taker._tick)
+        host.delete()
+        raw.close()
+    return [
+        at_most(f"a tick of {count} running guests ÷ bare getAllDomainStats", ours / bare, GOAL, "×", 2),
+        fact(f"a tick of {count} running guests", f"{ours * 1000:.1f} ms, bare {bare * 1000:.1f} ms"),
+    ]
+
+
+def in_turn(*works: Callable[[], Any]) -> list[float]:
+    """Median wall seconds of each, measured by turns: what else the machine does hits all of them."""
+    took: list[list[float]] = [[] for _ in works]
+    for _ in range(TICKS):
+        for times, work in zip(took, works, strict=True):
+            times.append(median_of(work, 1)[0])
+    return [sorted(times)[TICKS // 2] for times in took]
 
 
 def main() -> None:
-    """Print a table of milliseconds and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = arguments(__doc__)
     parser.add_argument("--guests", type=int, nargs="+", default=[100, 1000, 5000])
-    counts = parser.parse_args().guests
-    os.environ["KVMDASH_DATA_DIR"] = tempfile.mkdtemp(prefix="kvmdash-bench-")
-    os.environ["KVMDASH_LOG_LEVEL"] = "ERROR"
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kvmdash.settings")
-    os.environ["KVMDASH_ALLOWED_HOSTS"] = "testserver"
-    import django
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    folder = use_settings()
+    from hosts import notify
 
-    django.setup()
-    from django.core.management import call_command
-
-    from hosts.models import User
-
-    call_command("migrate_all")
-    User.objects.create_user("bench", password="bench-password", role=User.Role.ADMINISTRATOR)
-    print("guests  bare list+XML  first mirror (ratio)  again (ratio)  bare stats  tick (ratio)  list page")
-    for count in counts:
-        row = {name: 1000 * seconds for name, seconds in measure(count).items()}
-        print(
-            f"{count:6}  {row['bare']:10.1f} ms  {row['first']:9.1f} ms ({row['first'] / row['bare']:.2f})"
-            f"  {row['again']:8.1f} ms ({row['again'] / row['bare']:.2f})  {row['bare_tick']:7.2f} ms"
-            f"  {row['tick']:7.2f} ms ({row['tick'] / row['bare_tick']:.2f})  {row['page']:7.1f} ms",
-            flush=True,
-        )
+    notify.bus.start_thread()
+    try:
+        figures = []
+        for count in options.guests:
+            figures += mirror(count, "usual", DEFINITION, options.runs)
+            figures += mirror(count, "smallest", SMALLEST, options.runs)
+            figures += tick(count, DEFINITION)
+        finish(figures, options)
+    finally:
+        remove(folder)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ Context = dict[str, Any] | None
 class Fragment:
     """One kind of piece. ``context(identifier, user)`` reads the rows; ``topics(identifier)`` says when to do so again.
 
-    ``keepalive(identifier)`` is called every few seconds for as long as somebody watches the piece. A ``wide`` piece shows much
-    of the cluster: it is rendered when what shows one object has been sent.
+    ``keepalive(identifier)`` is called every few seconds for as long as somebody watches the piece. What is ``late``
+    (around the page, or much of the cluster) is rendered when what the page is about has been sent.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Fragment:
     topics: Callable[[str], list[str]]
     context: Callable[[str, User], Context]
     keepalive: Callable[[str], None] | None = None
-    wide: bool = False
+    late: bool = False
 
 
 registry: dict[str, Fragment] = {}
@@ -65,10 +65,10 @@ def wants_keepalive(key: str) -> bool:
     return fragment is not None and fragment.keepalive is not None
 
 
-def is_wide(key: str) -> bool:
+def is_late(key: str) -> bool:
     """Whether others are rendered before it."""
     fragment, _identifier = split(key)
-    return fragment is not None and fragment.wide
+    return fragment is not None and fragment.late
 
 
 def may_watch(user: access.AnyUser, key: str) -> bool:

@@ -160,7 +160,7 @@ def register() -> None:
                 verb,
                 lambda _id, topics=topics: topics,  # type: ignore[misc]
                 lambda _id, user, part=part: {name_of(part): part(user)},  # type: ignore[misc]
-                wide=True,
+                late=True,
             )
         )
 

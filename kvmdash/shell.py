@@ -136,11 +136,13 @@ def register() -> None:
                 verb,
                 lambda _id, watched=watched: watched,  # type: ignore[misc]
                 lambda _id, user, part=parts[name]: {"shell": part(user)},  # type: ignore[misc]
-                wide=True,
+                late=True,
             )
         )
     fragments.register(
-        fragments.Fragment("tree-vm", "shell/_tree_vm.html", "vm.view", lambda i: [f"vm:{i}"], _tree_vm_context)
+        fragments.Fragment(
+            "tree-vm", "shell/_tree_vm.html", "vm.view", lambda i: [f"vm:{i}"], _tree_vm_context, late=True
+        )
     )
     fragments.register(
         fragments.Fragment(
@@ -149,7 +151,7 @@ def register() -> None:
             "host.view",
             lambda i: [f"host:{i}", "vms-tree"],
             _tree_host_context,
-            wide=True,
+            late=True,
         )
     )
     fragments.register(
@@ -159,7 +161,7 @@ def register() -> None:
             "host.view",
             lambda _id: ["hosts", "vms-tree"],
             lambda _i, user: {"shell": {"hosts": tree(user)}},
-            wide=True,
+            late=True,
         )
     )
 

@@ -34,7 +34,7 @@ def wide(fragment: None) -> Iterator[list[str]]:
         return lambda _identifier, _user: order.append(name) or {"command": name}  # type: ignore[func-returns-value]
 
     topics: Callable[[str], list[str]] = lambda _i: [TOPIC]  # noqa: E731
-    fragments.register(Fragment("all", "ui/_virsh.html", "vm.view", topics, context("all"), wide=True))
+    fragments.register(Fragment("all", "ui/_virsh.html", "vm.view", topics, context("all"), late=True))
     fragments.register(Fragment("thing", "ui/_virsh.html", "vm.view", topics, context("thing")))
     yield order
     del fragments.registry["all"]
