@@ -10,6 +10,7 @@ import structlog
 
 from hosts import notify
 from hosts.hub import hub
+from kvmdash import garbage
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ class Lifespan:
             from kvmdash.roles import start_embedded
 
             self._roles = await asyncio.to_thread(start_embedded)
+        garbage.settle()
 
     async def _stop(self) -> None:
         for role in self._roles:

@@ -18,6 +18,7 @@ from hosts.models import Lease, Operation
 from hosts.operations.runner import Runner
 from hosts.supervisor import Supervisor
 from hosts.work import database_work
+from kvmdash import garbage
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +61,7 @@ def run_alone(role: Supervisor | Runner) -> None:
         signal.signal(number, lambda *_: done.set())
     notify.bus.start_thread()
     role.start()
+    garbage.settle()
     log.info("role started", role=type(role).__name__, owner=role.owner)
     done.wait()
     role.stop()
