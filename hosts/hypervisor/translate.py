@@ -43,6 +43,15 @@ def _meaning(code: int, domain: int, text: str) -> tuple[type[errors.HypervisorE
     lower = text.lower()
     if "host key verification failed" in lower:
         return errors.HostKeyUntrusted, say("The ssh host key is not the one this host is pinned to.")
+    if "connect socket to" in lower and code in WIRE:
+        # The daemon's own socket, on this machine or behind ssh: what carries us there works.
+        if "permission denied" in lower:
+            return errors.AuthenticationFailed, say(
+                "The account may not use libvirt on the host: is it in the group libvirt?"
+            )
+        return errors.Refused, say(
+            "The machine is reached, and nothing listens on its libvirt socket: is libvirtd running?"
+        )
     if "permission denied" in lower and domain in FROM_WIRE:
         return errors.AuthenticationFailed, say("ssh did not accept the key.")
     if "certificate" in lower and (domain in FROM_WIRE or code in WIRE):

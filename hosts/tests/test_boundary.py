@@ -5,6 +5,7 @@ import socket
 import threading
 import uuid
 
+import libvirt
 import pytest
 
 from hosts.hypervisor import errors, guest, host
@@ -14,6 +15,7 @@ from hosts.hypervisor.network import read_networks
 from hosts.hypervisor.records import Target
 from hosts.hypervisor.stats import read_guest_counters
 from hosts.hypervisor.storage import StorageReader
+from hosts.hypervisor.translate import _meaning
 
 XML = (
     "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>"
@@ -36,6 +38,30 @@ def domain(connection):
         if guest.Guest(connection, identity).state()[0] != "shutoff":
             guest.Guest(connection, identity).destroy()
         connection.call(lambda raw: raw.lookupByUUIDString(identity).undefine())
+
+
+def test_a_daemon_that_does_not_run_is_told_from_a_machine_that_cannot_be_reached(tmp_path):
+    dead = tmp_path / "libvirt-sock"
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(dead))
+        for path in (dead, tmp_path / "nothing"):
+            with pytest.raises(errors.Refused, match="is libvirtd running"):
+                Connection.open(Target(f"qemu+unix:///system?socket={path}"))
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("Connection refused: Input/output error", errors.Refused),
+        ("No such file or directory: Input/output error", errors.Refused),
+        ("Permission denied: Input/output error", errors.AuthenticationFailed),
+    ],
+)
+def test_what_the_helper_behind_ssh_says_of_the_daemon_is_understood(words, kind):
+    path = "/var/run/libvirt/libvirt-sock"
+    text = f"virt-ssh-helper: cannot connect to '{path}': Failed to connect socket to '{path}': {words}"
+    found = _meaning(libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_FROM_RPC, f"End of file while reading data: {text}")[0]
+    assert found is kind
 
 
 def test_the_facts_of_a_host_are_read(connection):
