@@ -82,10 +82,11 @@ export function parse(html) {
   return [...template.content.children];
 }
 
-function callbacks(changed) {
+function callbacks(changed, newer) {
   return {
     beforeNodeMorphed(old, fresh) {
       if (!(old instanceof Element)) return true;
+      if (newer?.has(old.dataset?.live)) return false;
       if (old instanceof HTMLScriptElement || inUse(old) || isOurs(old, fresh)) return false;
       if (old.dataset?.flash !== undefined && hasChanged(old, fresh)) changed.push(old);
       return true;
@@ -101,13 +102,14 @@ function focusAfterLoss(row) {
   return (neighbour && find("a[href], button, input", neighbour)) ?? find("#page");
 }
 
-export function morph(element, content, { style = "outerHTML" } = {}) {
+// `newer`: keys of pieces which are on the page already as they are now, and must not become older again.
+export function morph(element, content, { style = "outerHTML", newer = null } = {}) {
   const fresh = typeof content === "string" ? parse(content) : content;
   const nodes = Array.isArray(fresh) ? fresh : [fresh];
   const changed = [];
   const place = element.parentElement;
   fitRows(nodes, element);
-  const result = Idiomorph.morph(element, nodes, { morphStyle: style, callbacks: callbacks(changed) });
+  const result = Idiomorph.morph(element, nodes, { morphStyle: style, callbacks: callbacks(changed, newer) });
   window.htmx?.process(style === "outerHTML" && !element.isConnected ? place : element);
   if (!calm()) changed.forEach(flash);
   announce("morphed", { root: element.isConnected ? element : place });

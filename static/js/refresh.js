@@ -10,6 +10,7 @@ const SHELL_PARTS = SHELL_KEYS.map((key) => `[data-live='${key}']`);
 const waiting = new Map(); // element → timer
 const busy = new Set(); // elements which are being fetched
 const again = new Set(); // elements which became stale once more meanwhile
+const underWay = new Set(); // of each reading the pieces which were pushed since it began: key → html or null
 
 const toLoginPage = (response) =>
   response.redirected && new URL(response.url).pathname === document.body.dataset.loginUrl;
@@ -24,14 +25,34 @@ async function fetchDocument(address, headers = {}) {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
-function morphMatching(selector, fresh) {
+// What is read was rendered before what was pushed meanwhile: a row must not show again what is no longer so.
+function morphOlder(element, part, pushed) {
+  for (const [key, html] of pushed) {
+    if (html === null) part.querySelector(`[data-live="${CSS.escape(key)}"]`)?.remove();
+  }
+  morph(element, document.adoptNode(part), { newer: pushed });
+}
+
+function morphMatching(selector, fresh, pushed) {
   const old = document.querySelector(selector);
   const replacement = fresh.querySelector(selector);
-  if (old && replacement) morph(old, document.adoptNode(replacement));
+  if (old && replacement) morphOlder(old, replacement, pushed);
+}
+
+async function watchingPushes(work) {
+  const pushed = new Map();
+  underWay.add(pushed);
+  try {
+    return await work(pushed);
+  } finally {
+    underWay.delete(pushed);
+  }
 }
 
 // True if the page now shows what the server says.
-export async function refreshPage() {
+export const refreshPage = () => watchingPushes(readPage);
+
+async function readPage(pushed) {
   let fresh;
   try {
     fresh = await fetchDocument(location.href);
@@ -39,7 +60,7 @@ export async function refreshPage() {
     return false;
   }
   if (!fresh) return false;
-  for (const selector of ["#page", ...SHELL_PARTS]) morphMatching(selector, fresh);
+  for (const selector of ["#page", ...SHELL_PARTS]) morphMatching(selector, fresh, pushed);
   document.title = fresh.title || document.title;
   announce("refreshed");
   return true;
@@ -52,13 +73,17 @@ function partOf(element, fresh) {
   return (element.id && fresh.getElementById(element.id)) || fresh.body.firstElementChild;
 }
 
+async function readPart(element, pushed) {
+  const headers = { "HX-Request": "true", "HX-Target": element.id, "HX-Current-URL": location.href };
+  const fresh = await fetchDocument(addressOf(element), headers);
+  const part = fresh && partOf(element, fresh);
+  if (part && element.isConnected) morphOlder(element, part, pushed);
+}
+
 async function read(element) {
   busy.add(element);
   try {
-    const headers = { "HX-Request": "true", "HX-Target": element.id, "HX-Current-URL": location.href };
-    const fresh = await fetchDocument(addressOf(element), headers);
-    const part = fresh && partOf(element, fresh);
-    if (part && element.isConnected) morph(element, document.adoptNode(part));
+    await watchingPushes((pushed) => readPart(element, pushed));
   } catch {
     // The connection bar tells about a lost server; the next push or reconnect brings this part up to date.
   } finally {
@@ -97,6 +122,9 @@ function catchUpHidden() {
 
 export function start() {
   document.addEventListener("visibilitychange", catchUpHidden);
+  hear("live", ({ html }) => {
+    for (const [key, piece] of html ?? []) for (const pushed of underWay) pushed.set(key, piece);
+  });
   hear("refresh", ({ element }) => (element ? refreshPart(element) : refreshPage()));
   // A view may answer with HX-Trigger: refresh when something else on the page has to be read again.
   document.addEventListener("refresh", () => findAll("[data-stale]").forEach(refreshPart));
