@@ -21,7 +21,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<uuid:key>/definition/edit/", definition_edit.edit, name="definition_edit"),
     path("<uuid:key>/definition/versions/", definition_history.versions, name="definition_versions"),
     path("<uuid:key>/definition/versions/<int:number>/", definition_history.version, name="definition_version"),
-    path("<uuid:key>/definition/versions/<int:number>.xml", definition_history.version_file, name="definition_version_file"),
+    path(
+        "<uuid:key>/definition/versions/<int:number>.xml",
+        definition_history.version_file,
+        name="definition_version_file",
+    ),
     path("<uuid:key>/definition/compare/", definition_history.compare, name="definition_compare"),
     path("<uuid:uuid>/console/", include("vms.console.urls")),
     path("<uuid:key>/<slug:tab>/", machine.machine, name="tab"),

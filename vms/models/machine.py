@@ -103,9 +103,7 @@ class Sighting(models.Model):
     live_definition = models.TextField(blank=True)
     inactive_definition = models.TextField(blank=True)
     #: the version in the guest's history that this is
-    version = models.ForeignKey(
-        "vms.DefinitionVersion", null=True, on_delete=models.SET_NULL, related_name="sightings"
-    )
+    version = models.ForeignKey("vms.DefinitionVersion", null=True, on_delete=models.SET_NULL, related_name="sightings")
     #: as vms.definition.snapshot.read gives them, with "current"
     snapshots = models.JSONField(default=list)
     digest = models.CharField(max_length=64, blank=True)

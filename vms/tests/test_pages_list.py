@@ -46,7 +46,18 @@ def test_a_row_shows_state_host_address_tags_and_what_is_being_done(people) -> N
     )
     text = browser(people["viewer"]).get(LIST).content.decode()
     row = re.search(rf'<tr id="vm-row-{vm.uuid}".*?</tr>', text, re.DOTALL)[0]
-    for words in ("Running", "kvm1", "10.0.0.7", "prod", "shop/front", "Front", "12.5 %", "256 MiB", "Migrate", "43.0 %"):
+    for words in (
+        "Running",
+        "kvm1",
+        "10.0.0.7",
+        "prod",
+        "shop/front",
+        "Front",
+        "12.5 %",
+        "256 MiB",
+        "Migrate",
+        "43.0 %",
+    ):
         assert words in row, words
 
 

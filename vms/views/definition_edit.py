@@ -88,7 +88,14 @@ def _page(
     refused: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    context: Context = {"vm": vm, "nav": "vms", "sent": sent, "preview": preview, "refused": refused, "most": define.MOST}
+    context: Context = {
+        "vm": vm,
+        "nav": "vms",
+        "sent": sent,
+        "preview": preview,
+        "refused": refused,
+        "most": define.MOST,
+    }
     if preview:
         context |= _preview(vm, now, sent)
         status = 422 if context.get("wrong") and status == 200 else status
