@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import partial
+from queue import SimpleQueue
 from typing import TypeVar
 
 import libvirt
@@ -218,13 +220,41 @@ def read_guests_in_parts(
     connection: Connection, *, most: int = 200, seconds: float = 120.0
 ) -> Iterator[list[GuestRecord]]:
     """Every domain of the host, so many at a time; while one part is worked on the next is read. Each has its deadline."""
-    listing = connection.call(_Listing, seconds=seconds)
-    parts = [listing.domains[start : start + most] for start in range(0, len(listing.domains), most)]
-    reading = [connection.submit(partial(listing.read, part)) for part in parts[:1]]
-    for following in range(1, len(parts) + 1):
-        records = connection.wait(reading.pop(), seconds=seconds)
-        reading = [connection.submit(partial(listing.read, part)) for part in parts[following : following + 1]]
-        yield records
+    wanted: SimpleQueue[Future[list[GuestRecord] | None] | None] = SimpleQueue()
+    asked: list[Future[list[GuestRecord] | None]] = []
+
+    def ask() -> None:
+        asked.append(Future())
+        wanted.put(asked[-1])
+
+    # One call from beginning to end: the handles belong to the libvirt connection that made them.
+    reading = connection.submit(partial(_hand_out, wanted, most))
+    ask()
+    ask()
+    reading.add_done_callback(lambda _ended: [future.cancel() for future in asked])
+    try:
+        while (records := connection.wait(asked.pop(0), seconds=seconds)) is not None:
+            yield records
+            ask()
+    finally:
+        wanted.put(None)
+
+
+def _hand_out(wanted: SimpleQueue[Future[list[GuestRecord] | None] | None], most: int, raw: libvirt.virConnect) -> None:
+    """Read a part into each future that comes, and None when there are no more; until None comes instead of one."""
+    parts = _parts(raw, most)
+    while (future := wanted.get()) is not None:
+        try:
+            future.set_result(next(parts, None))
+        except BaseException as error:  # handed to the one who waits
+            future.set_exception(error)
+            return
+
+
+def _parts(raw: libvirt.virConnect, most: int) -> Iterator[list[GuestRecord]]:
+    listing = _Listing(raw)
+    for start in range(0, len(listing.domains), most):
+        yield listing.read(listing.domains[start : start + most])
 
 
 class _Listing:
@@ -238,7 +268,7 @@ class _Listing:
         self._having_snapshots = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
         self._states = _states(raw)
 
-    def read(self, domains: list[libvirt.virDomain], _raw: libvirt.virConnect) -> list[GuestRecord]:
+    def read(self, domains: list[libvirt.virDomain]) -> list[GuestRecord]:
         """Read each of them; one that has gone since the list was made is left out, that is no error of the whole look."""
         records = []
         for domain in domains:
