@@ -12,7 +12,7 @@ from kvmdash.tests.browsing import chromium, sign_in
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser]
 
-SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 360, "height": 780}}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,9 @@ def row(page, uuid):
 
 def paths(program):
     vm = program.vm("web-2")["uuid"]
-    operation = (program.get("operations?page_size=1")["items"] or [None])[0]
+    operations = program.get("operations?page_size=100")["items"]
+    # A move shows most: figures, arguments, an error.
+    operation = next((one for one in operations if one["kind"] == "migrate"), (operations or [None])[0])
     found = {
         "overview": "/", "machines": "/vms/", "machine": f"/vms/{vm}/", "devices": f"/vms/{vm}/devices/",
         "machine-operations": f"/vms/{vm}/operations/", "definition": f"/vms/{vm}/definition/",

@@ -92,6 +92,10 @@ def sightings(vm: VirtualMachine, _user: User) -> Context:
     """Where else it was sighted, and whether that is trouble."""
     found = Sighting.objects.filter(vm=vm, absent_since=None).select_related("host")
     present = list(found.defer("live_definition", "inactive_definition").order_by("host__name"))
+    for sighting in present:
+        # A connected host tells every change, so that what it told last holds as long as it answers.
+        if sighting.host.is_connected and sighting.host.seen_at is not None:
+            sighting.seen_at = max(sighting.seen_at or sighting.host.seen_at, sighting.host.seen_at)
     running = [sighting for sighting in present if sighting.power_state == PowerState.RUNNING]
     arriving = any(s.power_state == PowerState.PAUSED and s.power_reason == "migration" for s in present)
     return {
