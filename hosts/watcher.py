@@ -147,6 +147,7 @@ class Watcher:
         figures_stop = threading.Event()
         try:
             subscribe(connection, self._events.put)
+            connection.when_broken(lambda: self._events.put(Event("lost")))
             self._read_first(connection)
             live = True
             log.info("host connected")

@@ -99,6 +99,7 @@ class Connection:
         self._idle = threading.Condition()
         self._at_close: list[Callable[[], Any]] = []
         self._broken: errors.HypervisorError | None = None
+        self._when_broken: list[Callable[[], Any]] = []
 
     @classmethod
     def open(
@@ -121,6 +122,12 @@ class Connection:
     def _break(self, error: errors.HypervisorError) -> None:
         self._broken = self._broken or error
         self._closed.set()
+        while self._when_broken:
+            self._when_broken.pop()()
+
+    def when_broken(self, tell: Callable[[], Any]) -> None:
+        """Call ``tell`` once a call finds it broken, on that call's thread: who waits for events need not look by itself."""
+        self._when_broken.append(tell)
 
     @property
     def is_alive(self) -> bool:

@@ -183,6 +183,17 @@ def test_a_frozen_host_is_noticed_by_keepalive_alone(make_test_host, eventually)
         frozen.thaw()
 
 
+def test_who_waits_is_told_when_a_call_finds_the_connection_broken(make_test_host):
+    frozen, told = make_test_host(), threading.Event()
+    with Connection.open(Target(frozen.uri), keepalive=(1, 1)) as connection:
+        connection.when_broken(told.set)
+        frozen.freeze()
+        with pytest.raises(errors.Unreachable):
+            guest.read_guests(connection)
+        assert told.is_set()
+        frozen.thaw()
+
+
 def test_opening_a_frozen_host_gives_up_and_does_not_pile_up_threads(make_test_host):
     frozen = make_test_host()
     frozen.freeze()
