@@ -48,7 +48,7 @@ def _compare_own(before: tree.Element, after: tree.Element, path: str) -> Iterat
     for name in names:
         old, new = before.get(name), after.get(name)
         if old != new:
-            yield Difference(f"{path}@{shown(name)}", old, new)
+            yield Difference(f"{path}@{shown(name, before)}", old, new)
     old_text, new_text = tree.get_text(before).strip(), tree.get_text(after).strip()
     if old_text != new_text:
         yield Difference(path, old_text or None, new_text or None)
@@ -67,7 +67,11 @@ def _reordered(pairs: list[Pair], path: str) -> list[Difference]:
         if now != kept:
             before = ", ".join(identity(mine) or "?" for mine, _its in kept)
             moved.append(
-                Difference(f"{path}/{shown(tag)}".lstrip("/"), before, ", ".join(identity(m) or "?" for m, _ in now))
+                Difference(
+                    f"{path}/{shown(tag, kept[0][0])}".lstrip("/"),
+                    before,
+                    ", ".join(identity(m) or "?" for m, _ in now),
+                )
             )
     return moved
 
@@ -75,7 +79,7 @@ def _reordered(pairs: list[Pair], path: str) -> list[Difference]:
 def losses(sent: tree.Element, got: tree.Element, path: str = "") -> list[Difference]:
     """What ``sent`` has and ``got`` has not, except what belongs to one run or says no more than the default."""
     found = [
-        Difference(f"{path}@{shown(name)}", value, None)
+        Difference(f"{path}@{shown(name, sent)}", value, None)
         for name, value in tree.attributes(sent)
         if name not in got.attrib and not runtime.is_no_loss(sent, name)
     ]
@@ -83,11 +87,10 @@ def losses(sent: tree.Element, got: tree.Element, path: str = "") -> list[Differ
     if text and not tree.get_text(got).strip() and not len(got):
         found.append(Difference(path, text, None))
     for mine, its in match(sent, got)[0]:
+        if runtime.is_no_loss(mine):
+            continue
         place = _join(path, mine)
-        if its is not None:
-            found += losses(mine, its, place)
-        elif not runtime.is_no_loss(mine):
-            found.append(Difference(place, snippet(mine), None))
+        found += losses(mine, its, place) if its is not None else [Difference(place, snippet(mine), None)]
     return found
 
 
@@ -167,17 +170,18 @@ def snippet(element: tree.Element) -> str:
     return etree.tostring(element, encoding="unicode", with_tail=False)
 
 
-def shown(name: str) -> str:
-    """A name with a prefix that people know instead of the namespace's address."""
+def shown(name: str, element: tree.Element) -> str:
+    """A name with the prefix that the definition has for its namespace."""
     if not name.startswith("{"):
         return name
     uri, _, local = name[1:].partition("}")
-    return f"{next((prefix for prefix, known in tree.NAMESPACES.items() if known == uri), uri)}:{local}"
+    prefix = next((prefix for prefix, known in element.nsmap.items() if known == uri), None)
+    return f"{prefix}:{local}" if prefix else local
 
 
 def _join(path: str, element: tree.Element) -> str:
     own = identity(element)
-    step = shown(element.tag) + (f"[{own}]" if own is not None and _is_one_of_several(element) else "")
+    step = shown(element.tag, element) + (f"[{own}]" if own is not None and _is_one_of_several(element) else "")
     return f"{path}/{step}" if path else step
 
 

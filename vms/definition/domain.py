@@ -48,6 +48,14 @@ class MaxMemory(Node):
     slots = Integer("@slots", 0, 2**32 - 1, required=True)
 
 
+class Resource(Node):
+    """``<resource>``: the cgroup on the host, and a name for the fabric of Fibre Channel."""
+
+    order = "partition fibrechannel"
+    partition = Text("partition", r"/[^\n]*", "A path begins with “/”.")
+    app_id = Text("fibrechannel@appid", r"[ -~]{1,128}", "Up to 128 plain characters.")
+
+
 class Definition(Node):
     """``<domain>``"""
 
@@ -67,7 +75,7 @@ class Definition(Node):
     tags = Words("metadata/kvmdash:guest/kvmdash:tag")
     folder = Text("metadata/kvmdash:guest/kvmdash:folder")
     os_id = Text("metadata/libosinfo:libosinfo/libosinfo:os@id")
-    memory = Size("memory")
+    memory = Size("memory", whole=True)
     dump_core = OnOff("memory@dumpCore")
     current_memory = Size("currentMemory")
     max_memory = Nested("maxMemory", MaxMemory)
@@ -90,7 +98,7 @@ class Definition(Node):
     on_lock_failure = Choice("on_lockfailure", ("poweroff", "restart", "pause", "ignore"))
     suspend_to_mem = YesNo("pm/suspend-to-mem@enabled")
     suspend_to_disk = YesNo("pm/suspend-to-disk@enabled")
-    partition = Text("resource/partition", r"/[^\n]*", "A path begins with “/”.")
+    resource = Nested("resource", Resource)
     seclabels = Many("seclabel", SecLabel)
     launch_security = Nested("launchSecurity", LaunchSecurity)
     bootloader = Text("bootloader")

@@ -32,6 +32,8 @@ def is_no_loss(element: tree.Element, attribute: str = "") -> bool:
     above = parent.tag if parent is not None else ""
     if element.tag in _ELEMENTS or (above, element.tag) in _BELOW:
         return True
+    if element.tag == "source" and parent is not None and _is_chosen(parent, element):
+        return True
     if element.tag == "alias":
         return not element.get("name", "").startswith("ua-")
     if above == "interface" and element.tag == "target":
@@ -39,9 +41,18 @@ def is_no_loss(element: tree.Element, attribute: str = "") -> bool:
     return tree.is_empty(element) and element.tag in _containers()
 
 
+def _is_chosen(device: tree.Element, source: tree.Element) -> bool:
+    """Whether libvirt chose the host's end of a character device itself."""
+    if device.tag not in ("serial", "console", "parallel", "channel"):
+        return False
+    return device.get("type") == "pty" or "/libvirt/qemu/channel/" in source.get("path", "")
+
+
 def _is_idle_attribute(element: tree.Element, attribute: str) -> bool:
     if (element.tag, attribute) in _ATTRIBUTES or element.get(attribute) in _DEFAULTS:
         return True
+    if (element.tag, attribute) == ("source", "bridge"):
+        return bool(element.get("network"))
     return (element.tag, attribute) == ("vcpu", "current") and element.get(attribute) == (element.text or "").strip()
 
 

@@ -89,6 +89,7 @@ class Driver(VirtioDriver):
 class Model(Node):
     """``<model>`` of a video card; memory in KiB."""
 
+    born = {"type": "virtio"}
     order = "acceleration resolution"
     type = Choice("@type", VIDEO_MODELS, required=True)
     ram = Integer("@ram", 0, 2**32 - 1)

@@ -127,7 +127,7 @@ class Lease(Node):
 
     natural_key = "name"
     order = "lockspace key target"
-    lockspace = Text("lockspace")
+    lockspace = Text("lockspace", required=True)
     name = Text("key", required=True)
     path = Text("target@path", required=True)
     offset = Integer("target@offset", 0, 2**32 - 1)

@@ -65,7 +65,7 @@ def edit(text, path, value):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from(sorted(CORPUS)), st.data())
+@given(st.sampled_from(sorted(set(CORPUS) - {"nonsense_values"})), st.data())
 def test_edits_that_are_undone_leave_no_trace(name, data):
     definition = Definition.parse(CORPUS[name])
     written = []

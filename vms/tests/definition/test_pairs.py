@@ -17,7 +17,7 @@ import pytest
 from vms.definition.changes import apply_to
 from vms.definition.domain import Definition
 from vms.definition.properties import InvalidValue, Property, Words
-from vms.tests.definition.walking import declared, schema
+from vms.tests.definition.walking import declared, schema, title
 
 PAIRS = {path.stem: path.read_text() for path in sorted((Path(__file__).parent / "pairs").glob("*.txt"))}
 
@@ -65,7 +65,7 @@ def record(monkeypatch, kind, name, seen):
     plain = getattr(kind, name)
 
     def noted(prop, *arguments):
-        seen.add((prop.owner.__name__, prop.name))
+        seen.add(title(prop))
         return plain(prop, *arguments)
 
     monkeypatch.setattr(kind, name, noted)

@@ -43,13 +43,18 @@ def places(definition: Definition) -> Iterator[tuple[str, Property[Any]]]:
             yield f"{path}.{name}" if path else name, prop
 
 
-def declared(kind: type[Node] = Definition, seen: set[type[Node]] | None = None) -> set[tuple[str, str]]:
-    """(class, name) of every property that a definition has anywhere."""
+def title(prop: Property[Any]) -> str:
+    """'disk.Driver.cache'"""
+    return f"{prop.owner.__module__.rpartition('.')[2]}.{prop.owner.__name__}.{prop.name}"
+
+
+def declared(kind: type[Node] = Definition, seen: set[type[Node]] | None = None) -> set[str]:
+    """The title of every property that a definition has anywhere."""
     seen = set() if seen is None else seen
     if kind in seen:
         return set()
     seen.add(kind)
-    own = {(prop.owner.__name__, prop.name) for prop in kind.properties.values()}
+    own = {title(prop) for prop in kind.properties.values()}
     below = [part.kind for part in kind.parts.values()] + [many.kind for many in kind.lists.values()]
     return own.union(*(declared(inner, seen) for inner in below))
 
