@@ -18,6 +18,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, re_path
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -187,6 +188,7 @@ def _on_exception(request: HttpRequest, error: Any) -> HttpResponse:
     return answer(500, _("Something went wrong here; the log has it under the id in X-Request-ID."))
 
 
+@require_safe
 @login_required
 def docs(request: HttpRequest) -> HttpResponse:
     """This API, described for people. A page of our own: Swagger's needs inline script."""

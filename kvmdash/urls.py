@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
+from django.views.decorators.http import require_safe
 from django.views.i18n import set_language
 
 from hosts import urls as hosts_urls
@@ -12,6 +13,7 @@ from kvmdash.login import Login, closed
 from kvmdash.metrics import metrics
 
 
+@require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
     """For load balancers: this process answers."""
     return HttpResponse("ok\n", content_type="text/plain")

@@ -9,12 +9,16 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
 from cryptography.fernet import Fernet
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 
+from hosts.models import Host, Operation
+from hosts.models.storage import OperationSecret
+from hosts.secrets import SecretField
 from hosts.sessions import SessionStore, row_key
 from kvmdash.tests.test_login import code_of
 
@@ -115,3 +119,29 @@ def test_what_was_stored_before_works_and_is_encrypted_by_the_rotation(people: d
     row.refresh_from_db()
     assert SECRET not in str(row.data)
     assert TOTP(row).instance.data["secret"].startswith("gAAAA")
+
+
+def test_the_rotation_reaches_every_column_of_secrets(people: dict[str, Any], settings: Any) -> None:
+    columns = [
+        (model, field.attname)
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, SecretField)
+    ]
+    assert len(columns) >= 5
+    host = Host.objects.create(name="a", uri="qemu:///system", sasl_password="hunter2", tls_key="k", ssh_key="s")
+    operation = Operation.objects.create(kind="host-test", host=host)
+    OperationSecret.objects.create(operation=operation, sealed="hunter3")
+    before = {(model, name, pk): sealed.token for model, name in columns for pk, sealed in stored(model, name)}
+    assert len(before) == 4
+    new = Fernet.generate_key().decode()
+    settings.ENCRYPTION_KEYS = [new, *settings.ENCRYPTION_KEYS]
+    call_command("rotate_secrets", verbosity=0)
+    settings.ENCRYPTION_KEYS = [new]
+    after = {(model, name, pk): sealed for model, name in columns for pk, sealed in stored(model, name)}
+    assert set(after) == set(before)
+    assert {sealed.open() for sealed in after.values()} == {"hunter2", "hunter3", "k", "s"}
+
+
+def stored(model: Any, name: str) -> Any:
+    return model.objects.exclude(**{name: ""}).values_list("pk", name)

@@ -138,6 +138,7 @@ def bandwidth(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     vm, form = guest_or_404(request, key), BandwidthForm(request.POST)
     moving = Operation.objects.filter(subject_uuid=vm.pk, kind="migrate", state=Operation.State.RUNNING).first()
     try:
+        access.require(user_of(request), "vm.migrate", vm)
         if moving is None:
             raise Refused(_("%(name)s is not being moved now.") % {"name": vm.name})
         if not queue.may_cancel(user_of(request), moving):
