@@ -76,7 +76,9 @@ def add(kind: Kind, path: str, places: Places, row_of: Callable[..., Any]) -> No
 
 def _signature(places: Places, arguments: type[BaseModel]) -> Signature:
     """The parameters; the body may be left out where the kind needs no arguments."""
-    body = (arguments, Parameter.empty) if "required" in arguments.model_json_schema() else (arguments | None, None)
+    described = arguments.model_json_schema()
+    required = {"required", "oneOf"} & set(described)
+    body = (arguments, Parameter.empty) if required else (arguments | None, None)
     either = Parameter.POSITIONAL_OR_KEYWORD
     return Signature(
         [

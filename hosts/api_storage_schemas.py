@@ -71,7 +71,7 @@ class PoolQuery(Paging):
 
     q: str | None = Field(None, max_length=200, pattern=_NAME, description="Words in name, path or source.")
     host: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]{1,63}$")
-    type: str | None = Field(None, max_length=20, pattern=_NAME)
+    type: str | None = Field(None, pattern=r"^[a-z-]{1,20}$")
     sort: str = Field("host", pattern=_sort(storage_selection.POOL_SORTS), description="With '-' before it descending.")
 
 
@@ -125,7 +125,7 @@ class PoolVolumeQuery(Paging):
     use: str | None = Field(
         None, pattern=_choice(storage_selection.USES), description="used, unused, or template: written to by nobody."
     )
-    format: str | None = Field(None, max_length=20, pattern=_NAME)
+    format: str | None = Field(None, pattern=r"^[a-z0-9-]{1,20}$")
     seen: str | None = Field(
         None, pattern=_choice(storage_selection.SEEN), description="present unless said otherwise."
     )
@@ -138,5 +138,5 @@ class VolumeQuery(PoolVolumeQuery):
     """Which volumes of all pools; what several hosts share is told once."""
 
     host: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]{1,63}$")
-    pool: str | None = Field(None, max_length=255, pattern=_NAME)
+    pool: str | None = Field(None, max_length=200, pattern=_NAME)
     library: bool = Field(False, description="Only what new guests can be made of.")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import posixpath
 import re
-import unicodedata
 
 from django.utils.translation import gettext as _
 
-#: bytes in a file's name, as file systems have it
 LONGEST_NAME = 200
+#: bytes in a file's name, as file systems have it, less an ending
+LONGEST_BYTES = 240
 LONGEST_PATH = 500
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]+)\Z")
 _IQN = re.compile(r"(?:iqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9._:-]+|eui\.[0-9A-Fa-f]{16}|naa\.[0-9A-Fa-f]{16,32})\Z")
 _SOURCE = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+./@:-]{0,199}\Z")
 _ADAPTER = re.compile(r"(?:scsi_)?host[0-9]{1,6}\Z")
+#: line ends, control characters, halves of characters, and what turns the order of letters round
+HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+_HIDDEN = re.compile(f"[{HIDDEN}\ud800-\udfff]")
 _WWN = re.compile(r"[0-9A-Fa-f]{16}\Z")
 _SIZE = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*(?:(B|[KMGTPE])(?:iB|B)?)?\Z", re.IGNORECASE)
 _USER = re.compile(r"[^\s\x00-\x1f]{1,200}\Z")
@@ -25,8 +28,8 @@ def name(text: str) -> str:
     if not text.strip():
         raise ValueError(_("A name is needed."))
     _no_control(text)
-    if len(text.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
-        raise ValueError(_("A name has at most %(most)d bytes.") % {"most": LONGEST_NAME})
+    if len(text) > LONGEST_NAME:
+        raise ValueError(_("A name has at most %(most)d characters.") % {"most": LONGEST_NAME})
     if "/" in text or "\\" in text:
         raise ValueError(_("A name is no path: it holds no slash."))
     if text.startswith("-"):
@@ -109,6 +112,5 @@ def _like(pattern: re.Pattern[str], text: str, message: str) -> str:
 
 
 def _no_control(text: str) -> None:
-    # Line ends, control characters, halves of characters, and what turns the order of letters round.
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in text):
+    if _HIDDEN.search(text) is not None:
         raise ValueError(_("It holds a line end or another character that cannot be seen."))

@@ -16,7 +16,7 @@ from hosts.hypervisor.errors import Failed, HypervisorError, NotFound
 from hosts.hypervisor.sentences import say
 from hosts.models import Host, Operation, OperationSecret, StoragePool, StorageTypes, User
 from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain, no_argument
-from hosts.operations.storage_base import StorageKind, follow
+from hosts.operations.storage_base import NotNow, StorageKind, follow
 from hosts.operations.task import Task
 from hosts.storage_types import TYPES, PoolType
 
@@ -86,8 +86,10 @@ class PoolDefine(StorageKind):
         types = StorageTypes.objects.filter(host=host).first()
         if types is not None and types.types.get(arguments["type"]) is False:
             raise Refused(no_driver(host.name, TYPES[arguments["type"]]))
+        if len(arguments["name"].encode()) > storage_names.LONGEST_BYTES:
+            raise NotNow("name", _("The name is too long for the file system."))
         if StoragePool.objects.filter(host=host, name=arguments["name"], absent_since=None).exists():
-            raise InvalidArguments("name", _("%(host)s has a pool of that name.") % {"host": host.name})
+            raise NotNow("name", _("%(host)s has a pool of that name.") % {"host": host.name})
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
         return storage_xml.virsh(arguments)

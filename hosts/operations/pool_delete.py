@@ -14,7 +14,7 @@ from hosts.hypervisor.sentences import say
 from hosts.models import StoragePool, StorageVolume
 from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain, no_argument
 from hosts.operations.pool_stop import refuse_while_open
-from hosts.operations.storage_base import PoolKind, find_pool, follow, refuse_while_busy, told, virsh
+from hosts.operations.storage_base import NotNow, PoolKind, find_pool, follow, refuse_while_busy, told, virsh
 from hosts.operations.task import Task
 from hosts.storage_types import type_of
 from hosts.storage_use import use_of
@@ -53,7 +53,7 @@ class PoolDelete(PoolKind):
                 _("libvirt cannot delete storage of type %(type)s, only forget the pool.") % {"type": pool.type}
             )
         if arguments["confirm"] != pool.name:
-            raise InvalidArguments("confirm", _("Type the pool's name: its storage is deleted for good."))
+            raise NotNow("confirm", _("Type the pool's name: its storage is deleted for good."))
         _refuse_while_used(pool)
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:

@@ -28,6 +28,14 @@ LONGEST = 255
 NAMES_TOLD = 5
 
 
+class NotNow(Refused):
+    """An argument that is right in itself does not fit how things are; ``field`` says which."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class StorageKind(Kind):
     """A kind on a pool or a volume. Its subject's UUID is a lock: the same for all who could be in each other's way."""
 

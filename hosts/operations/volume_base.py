@@ -14,7 +14,16 @@ from hosts import notify, storage_names
 from hosts.hypervisor.errors import NotFound
 from hosts.models import Operation, StoragePool, StorageVolume, User
 from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain, no_argument
-from hosts.operations.storage_base import LONGEST, PATIENCE, StorageKind, follow, lock_of_pool, require_there, told
+from hosts.operations.storage_base import (
+    LONGEST,
+    PATIENCE,
+    NotNow,
+    StorageKind,
+    follow,
+    lock_of_pool,
+    require_there,
+    told,
+)
 from hosts.operations.task import Task
 from hosts.storage_use import Use, use_of
 
@@ -159,6 +168,12 @@ def size_of(arguments: Mapping[str, Any]) -> int:
     return given
 
 
+def refuse_long(pool: StoragePool, name: str) -> None:
+    """Refuse a name that the file system or our records cannot hold."""
+    if len(name.encode()) > storage_names.LONGEST_BYTES or len(f"{pool.name}/{name}") > LONGEST:
+        raise NotNow("name", _("The name is too long for the file system."))
+
+
 def refuse_taken(pool: StoragePool, name: str) -> None:
     """Refuse a name that a volume of the pool has, on any host that sees it."""
     rows = StorageVolume.objects.filter(name=name, absent_since=None)
@@ -166,7 +181,7 @@ def refuse_taken(pool: StoragePool, name: str) -> None:
     if pool.shared_key:
         same = rows.filter(pool__shared_key=pool.shared_key)
     if same.exists():
-        raise InvalidArguments("name", _("The pool has a volume of that name."))
+        raise NotNow("name", _("The pool has a volume of that name."))
 
 
 def follow_growth(task: Task, volumes: Any, future: Future[Any], name: str, whole: int) -> None:

@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy
 from hosts.hypervisor.errors import Failed
 from hosts.hypervisor.sentences import say
 from hosts.models import Operation, StorageVolume
-from hosts.operations.kind import InvalidArguments, Refused, Subject
+from hosts.operations.kind import Refused, Subject
 from hosts.operations.presenter import size
-from hosts.operations.storage_base import LONGEST, virsh
+from hosts.operations.storage_base import NotNow, virsh
 from hosts.operations.task import Task
 from hosts.operations.volume_base import (
     VolumeKind,
@@ -22,6 +22,7 @@ from hosts.operations.volume_base import (
     look_again,
     new_name,
     only,
+    refuse_long,
     refuse_open,
     refuse_taken,
     volumes_of,
@@ -50,11 +51,10 @@ class VolumeClone(VolumeKind):
         refuse_open(row)
         name = arguments["name"]
         refuse_taken(row.pool, name)
-        if len(f"{row.pool.name}/{name}") > LONGEST:
-            raise InvalidArguments("name", _("Together with the pool's name it is too long."))
+        refuse_long(row.pool, name)
         busy = Operation.objects.filter(subject_uuid=lock_of_volume(row.pool, name), state__in=Operation.ACTIVE)
         if busy.exists():
-            raise InvalidArguments("name", _("A volume of that name is being made or changed just now."))
+            raise NotNow("name", _("A volume of that name is being made or changed just now."))
         if row.allocation > row.pool.available:
             raise Refused(_("Only %(free)s are free there.") % {"free": size(row.pool.available)})
 

@@ -14,7 +14,7 @@ from hosts.hypervisor.sentences import say
 from hosts.models import Operation, StoragePool, StorageVolume, User
 from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain
 from hosts.operations.presenter import size
-from hosts.operations.storage_base import LONGEST, StorageKind, virsh
+from hosts.operations.storage_base import NotNow, StorageKind, virsh
 from hosts.operations.task import Task
 from hosts.operations.volume_base import (
     check_pool,
@@ -25,6 +25,7 @@ from hosts.operations.volume_base import (
     new_name,
     only,
     place_of,
+    refuse_long,
     refuse_taken,
     size_of,
     volumes_of,
@@ -76,13 +77,12 @@ class VolumeCreate(StorageKind):
         if not formats:
             raise Refused(_("Volumes of a pool of type %(type)s are not made by libvirt.") % {"type": pool.type})
         if arguments["format"] not in formats:
-            raise InvalidArguments("format", _("Here: %(words)s.") % {"words": ", ".join(formats)})
+            raise NotNow("format", _("Here: %(words)s.") % {"words": ", ".join(formats)})
         refuse_taken(pool, arguments["name"])
-        if len(f"{pool.name}/{arguments['name']}") > LONGEST:
-            raise InvalidArguments("name", _("Together with the pool's name it is too long."))
+        refuse_long(pool, arguments["name"])
         at_once = arguments["allocate"] or _is_block(pool)
         if at_once and arguments["capacity"] > pool.available:
-            raise InvalidArguments("capacity", _("Only %(free)s are free there.") % {"free": size(pool.available)})
+            raise NotNow("capacity", _("Only %(free)s are free there.") % {"free": size(pool.available)})
         if "backing" in arguments:
             _backing(pool, arguments["backing"])
 
@@ -166,5 +166,5 @@ def _backing(pool: StoragePool, path: str) -> StorageVolume:
     rows = StorageVolume.objects.filter(pool__host=pool.host, path=path, absent_since=None, pool__active=True)
     row = rows.exclude(format="").first()
     if row is None:
-        raise InvalidArguments("backing", _("There is no volume at that path on the host."))
+        raise NotNow("backing", _("There is no volume at that path on the host."))
     return row

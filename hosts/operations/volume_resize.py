@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from hosts.models import StorageVolume
-from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain
+from hosts.operations.kind import Refused, Subject, Uncertain
 from hosts.operations.presenter import size
-from hosts.operations.storage_base import follow, virsh
+from hosts.operations.storage_base import NotNow, follow, virsh
 from hosts.operations.task import Task
 from hosts.operations.volume_base import (
     VolumeKind,
@@ -45,15 +45,15 @@ class VolumeResize(VolumeKind):
         refuse_below(row)
         wanted = arguments["capacity"]
         if wanted == row.capacity:
-            raise InvalidArguments("capacity", _("That is its size now."))
+            raise NotNow("capacity", _("That is its size now."))
         if wanted < row.capacity and arguments["confirm"] != row.name:
-            raise InvalidArguments(
+            raise NotNow(
                 "confirm",
                 _("It is %(size)s now: what lies beyond the new end is lost. Type its name.")
                 % {"size": size(row.capacity)},
             )
         if row.format == "raw" and wanted - row.capacity > row.pool.available:
-            raise InvalidArguments("capacity", _("Only %(free)s are free there.") % {"free": size(row.pool.available)})
+            raise NotNow("capacity", _("Only %(free)s are free there.") % {"free": size(row.pool.available)})
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
         row: StorageVolume = subject.row

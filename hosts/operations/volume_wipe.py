@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from hosts.models import StorageVolume
 from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain
-from hosts.operations.storage_base import follow, told, virsh
+from hosts.operations.storage_base import NotNow, follow, told, virsh
 from hosts.operations.task import Task
 from hosts.operations.volume_base import (
     VolumeKind,
@@ -47,7 +47,7 @@ class VolumeWipe(VolumeKind):
         if names:
             raise Refused(_("Guests use it: %(names)s.") % {"names": told(names)})
         if arguments["confirm"] != row.name:
-            raise InvalidArguments("confirm", _("Type its name: what is in it is lost for good."))
+            raise NotNow("confirm", _("Type its name: what is in it is lost for good."))
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
         row: StorageVolume = subject.row

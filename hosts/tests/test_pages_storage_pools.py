@@ -137,11 +137,12 @@ def test_a_type_without_its_driver_is_shown_as_such(admin) -> None:
 def test_sources_that_were_found_fill_the_form_in(admin) -> None:
     make_host()
     waiting = words(admin.post(f"{DEFINE}find/", {"on": "kvm1", "type": "netfs", "host": "filer"}, headers=HTMX))
-    assert "data-stale" in waiting
+    assert "hx-trigger" in waiting
     source = {"hosts": ["filer"], "devices": [], "folder": "/vms", "name": "", "format": "nfs"}
     Operation.objects.update(state="succeeded", result={"sources": [source]})
     found = words(admin.get(f"{DEFINE}found/{Operation.objects.get().pk}/"))
     assert "on=kvm1&amp;type=netfs&amp;host=filer&amp;folder=%2Fvms&amp;format=nfs" in found
+    assert "hx-trigger" not in found
     form = words(admin.get(DEFINE, {"on": "kvm1", "type": "netfs", "host": "filer", "folder": "/vms"}))
     assert 'value="filer"' in form and 'value="/vms"' in form
 

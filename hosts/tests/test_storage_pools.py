@@ -12,7 +12,7 @@ from hosts.audit import Actor
 from hosts.models import AuditEntry, Operation, OperationSecret, StoragePool, StorageTypes, StorageVolume
 from hosts.operations import presenter, queue
 from hosts.operations.kind import InvalidArguments, Refused, Uncertain, registry
-from hosts.operations.storage_base import find_pool
+from hosts.operations.storage_base import NotNow, find_pool
 from hosts.operations.task import Hold, Task
 from hosts.tests.storage_making import make_claim, make_host, make_pool, make_volume
 from hosts.tests.test_storage_mirror import there  # noqa: F401
@@ -73,7 +73,7 @@ def test_a_pool_is_defined_built_started_and_seen(there, do, eventually):  # noq
 
 def test_a_name_that_is_taken_is_refused_by_the_rows_and_else_by_the_host(there, do, admin):  # noqa: F811
     there.host.refresh_from_db()
-    with pytest.raises(InvalidArguments):
+    with pytest.raises((InvalidArguments, NotNow)):
         queue.enqueue("pool-define", there.host, {"type": "dir", "name": "default-pool", "path": "/x"}, admin)
     StoragePool.objects.filter(name="default-pool").update(absent_since="2026-01-31T00:00:00Z")
     ended = do("pool-define", there.host, type="dir", name="default-pool", path="/x")
@@ -137,7 +137,7 @@ def test_sources_are_found(there, do):  # noqa: F811
 
 def test_finding_asks_for_the_server_where_there_is_one(admin):
     for arguments in ({"type": "netfs"}, {"type": "netfs", "host": "-x"}, {"type": "dir"}, {"type": "logical", "x": 1}):
-        with pytest.raises(InvalidArguments):
+        with pytest.raises((InvalidArguments, NotNow)):
             queue.enqueue(
                 "pool-find", make_host(f"k{StoragePool.objects.count()}{len(str(arguments))}"), arguments, admin
             )
@@ -152,7 +152,7 @@ def test_a_pool_is_forgotten_with_its_row_and_its_storage_stays(there, pool, do)
 
 def test_storage_is_deleted_only_with_its_name_typed_and_by_types_that_can(there, pool, do, admin):  # noqa: F811
     for confirm in ("", "Mine", "mine "):
-        with pytest.raises(InvalidArguments):
+        with pytest.raises((InvalidArguments, NotNow)):
             queue.enqueue("pool-delete", pool, {"delete_storage": True, "confirm": confirm}, admin)
     ended = do("pool-delete", pool, delete_storage=True, confirm="mine")
     assert (ended.state, ended.result["storage"]) == ("succeeded", True)

@@ -13,14 +13,14 @@ from django.views.decorators.http import require_http_methods
 from hosts import access
 from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Kind, Refused, registry
-from hosts.operations.storage_base import PoolKind
+from hosts.operations.storage_base import NotNow, PoolKind
 from hosts.operations.volume_base import VolumeKind
 from hosts.operations.volume_create import VolumeCreate
 from hosts.requests import actor_of, user_of
 from hosts.storage_forms_pool import StorageForm
 from hosts.storage_forms_volume import FORMS
 from hosts.views import answers
-from hosts.views.storage_looks import HINTS
+from hosts.views.storage_looks import look_of
 from hosts.views.storage_pool import pool_or_404, volume_or_404
 
 
@@ -66,7 +66,7 @@ def _ask(
 ) -> HttpResponse:
     try:
         operation = queue.enqueue(kind.name, row, arguments, actor_of(request))
-    except InvalidArguments as error:
+    except (InvalidArguments, NotNow) as error:
         if form is None:
             return answers.refused(request, error, nav="storage")
         form.blame(error.field, str(error))
@@ -78,10 +78,10 @@ def _ask(
 
 
 def _dialog(request: HttpRequest, kind: Kind, row: Any, form: StorageForm, status: int = 200) -> HttpResponse:
-    hint, danger = HINTS.get(kind.name, ("", False))
+    look = look_of(kind.name)
     standalone = not answers.is_htmx(request)
     context = {
-        "kind": kind, "row": row, "form": form, "hint": hint, "danger": danger, "act_url": request.get_full_path(),
+        "kind": kind, "row": row, "form": form, "hint": look.hint, "danger": look.danger, "act_url": request.get_full_path(),
         "standalone": standalone, "nav": "storage",
     }  # fmt: skip
     return render(request, "storage/dialog.html" if standalone else "storage/_dialog.html", context, status=status)

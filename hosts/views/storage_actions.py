@@ -12,14 +12,9 @@ from hosts.models import StoragePool, StorageVolume, User
 from hosts.operations.kind import Refused, registry
 from hosts.storage_forms_volume import FORMS
 from hosts.storage_types import type_of
-from hosts.views.storage_looks import HINTS
+from hosts.views.storage_looks import look_of
 
 Items = list[dict[str, Any]]
-ICONS = {
-    "pool-start": "player-play", "pool-stop": "player-stop", "pool-refresh": "refresh", "pool-autostart": "repeat",
-    "pool-delete": "trash", "volume-create": "plus", "volume-clone": "copy", "volume-resize": "arrows-horizontal",
-    "volume-wipe": "eraser", "volume-delete": "trash",
-}  # fmt: skip
 
 
 def list_actions(user: User) -> Items:
@@ -67,10 +62,10 @@ def action(
     kind = registry[name]
     if not access.may(user, kind.verb, row):
         return {}
-    danger = HINTS.get(name, ("", False))[1]
+    look = look_of(name)
     query = "".join(f"?{key}={str(value).lower()}" for key, value in (arguments or {}).items())
     item: dict[str, Any] = {
-        "label": label or kind.label, "icon": ICONS.get(name, "bolt"), "danger": danger,
+        "label": label or kind.label, "icon": look.icon, "danger": look.danger,
         "method": "dialog" if name in FORMS else "post",
         "url": f"{row.get_absolute_url()}do/{name}/{query}",
     }  # fmt: skip

@@ -19,6 +19,7 @@ from hosts.models import Host, Operation, StorageTypes
 from hosts.operations import presenter, queue
 from hosts.operations.kind import InvalidArguments, Refused, registry
 from hosts.operations.pool_find import AT_SERVER
+from hosts.operations.storage_base import NotNow
 from hosts.requests import actor_of, user_of
 from hosts.storage_forms_pool import PoolDefineForm
 from hosts.storage_types import TYPES, PoolType
@@ -44,7 +45,7 @@ def define(request: HttpRequest) -> HttpResponse:
         return _page(request, host, kind, form, 422)
     try:
         operation = queue.enqueue("pool-define", host, form.arguments(), actor_of(request))
-    except InvalidArguments as error:
+    except (InvalidArguments, NotNow) as error:
         form.blame(error.field, str(error))
         return _page(request, host, kind, form, 422)
     except (Denied, Refused) as error:

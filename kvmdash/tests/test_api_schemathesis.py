@@ -87,7 +87,7 @@ def _aim_body(body: dict[str, Any]) -> None:
     uuids = body.get("uuids")
     if isinstance(uuids, list) and uuids and all(map(_is_uuid, uuids)):
         body["uuids"] = [str(VM1), str(VM2)][: len(uuids)]
-    if isinstance(body.get("arguments", {}), dict) and {"verb", "name"} & set(body):
+    if isinstance(body.get("arguments", {}), dict) and {"verb", "arguments"} & set(body):
         body["arguments"] = NEEDED.get(str(body.get("verb")), {})
 
 
