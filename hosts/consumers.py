@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,13 +14,19 @@ from django.conf import settings
 from hosts import access
 from hosts.hub import STALE_TOPICS, hub
 from hosts.models import User
+from hosts.sessions import seconds_left
 from hosts.sockets import Socket
 
 MOST_BYTES = 1024 * 1024
+#: between two looks whether the session of an open page is still there
+SESSION_SECONDS = 60.0
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """``/ws/live/``: the page says what it shows, and is told when that changes (docs/pages.md has the messages)."""
+
+    cookie: str | None = None
+    keeper: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         user = self.scope.get("user")
@@ -27,6 +34,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if not isinstance(user, User) or not user.is_active:
             await self.close(4401)
             return
+        self.cookie = getattr(self.scope.get("session"), "session_key", None)
+        if self.cookie is not None:
+            self.keeper = asyncio.create_task(self._leave_in_time(self.cookie), name="session-end")
         self.socket = Socket(user, self._language(), self._send_text, self.close)
         hub.add(self.socket)
         await self._send_text(json.dumps({"hello": {"version": settings.VERSION}}))
@@ -44,7 +54,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if message is None:
             await self.close(4400)
             return
-        user = await _fresh(self.socket.user.pk)
+        user = await _fresh(self.socket.user.pk, self.cookie)
         if user is None:
             await self.close(4401)
             return
@@ -57,7 +67,17 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if refused:
             await self._send_text(json.dumps({"refused": refused}))
 
+    async def _leave_in_time(self, cookie: str) -> None:
+        """A page that nobody reloads ends with its session, too."""
+        seconds = await _seconds_left(cookie)
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, SESSION_SECONDS))
+            seconds = await _seconds_left(cookie)
+        await self.close(4401)
+
     async def disconnect(self, code: int) -> None:
+        if self.keeper is not None:
+            self.keeper.cancel()
         if hasattr(self, "socket"):
             hub.remove(self.socket)
 
@@ -77,6 +97,11 @@ def _parsed(text: str | None) -> dict[str, Any] | None:
 
 
 @database_sync_to_async  # type: ignore[untyped-decorator]
-def _fresh(pk: int) -> User | None:
-    """The user as stored now, if still active."""
+def _fresh(pk: int, cookie: str | None) -> User | None:
+    """The user as stored now, if still active and logged in."""
+    if cookie is not None and not seconds_left(cookie):
+        return None
     return User.objects.filter(pk=pk, is_active=True).first()
+
+
+_seconds_left = database_sync_to_async(seconds_left)

@@ -32,6 +32,12 @@ def row_key_of_header(cookies: str) -> str:
     return row_key(cookie) if cookie else ""
 
 
+def seconds_left(cookie: str) -> float:
+    """How long the session with this cookie still lasts; 0 when there is none."""
+    row = Session.objects.filter(pk=row_key(cookie)).values_list("expire_date", flat=True).first()
+    return max(0.0, (row - timezone.now()).total_seconds()) if row is not None else 0.0
+
+
 class SessionStore(DatabaseStore):
     """Django's sessions in the database, with the hash in place of the key."""
 

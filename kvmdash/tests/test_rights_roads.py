@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
@@ -26,6 +27,7 @@ from hosts.consumers import LiveConsumer
 from hosts.models import ApiToken, AuditEntry, Host, Operation, StoragePool, StorageVolume, User
 from hosts.operations import queue
 from hosts.operations.kind import Refused, registry
+from hosts.sessions import SessionStore
 from kvmdash.api import api
 from kvmdash.tests.cluster import VM1, ApiClient, make_cluster
 from kvmdash.tests.test_rights_matrix import LEAST, OUTSIDERS, PAGES, ROLES, meant
@@ -293,3 +295,60 @@ async def test_a_socket_watches_what_its_user_may_see_and_nothing_else(everybody
     if role not in OUTSIDERS:
         assert set(refused) == set(pieces) - allowed
     assert stale == {key[6:] for key, verb in lists.items() if meant(role, verb)}
+
+
+class Page:
+    """A page's socket with a log-in session."""
+
+    def __init__(self, user: Any, cookie: str) -> None:
+        session = SessionStore(cookie)
+        scope = {
+            "type": "websocket",
+            "path": "/ws/live/",
+            "headers": [],
+            "user": user,
+            "cookies": {},
+            "session": session,
+        }
+        self._application = ApplicationCommunicator(LiveConsumer.as_asgi(), scope)
+
+    async def open(self) -> None:
+        await self._application.send_input({"type": "websocket.connect"})
+        for expected in ("websocket.accept", "websocket.send"):
+            assert (await self._application.receive_output(5))["type"] == expected
+
+    async def say(self) -> None:
+        await self._application.send_input({"type": "websocket.receive", "text": '{"watch": ["drawer:all"]}'})
+
+    async def close_code(self) -> int:
+        while (message := await self._application.receive_output(10))["type"] != "websocket.close":
+            pass
+        await self._application.send_input({"type": "websocket.disconnect", "code": 1000})
+        await self._application.wait(5)
+        return int(message["code"])
+
+
+@sync_to_async
+def session_of(seconds: int) -> str:
+    store = SessionStore()
+    store["x"] = 1
+    store.set_expiry(seconds)
+    store.create()
+    return str(store.session_key)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "metrics"])
+async def test_an_open_page_ends_with_its_session_though_nobody_touches_it(everybody: dict[str, Any]) -> None:
+    page = Page(everybody["viewer"], await session_of(2))
+    await page.open()
+    assert await page.close_code() == 4401
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "metrics"])
+async def test_a_page_whose_session_is_gone_is_told_when_it_asks(everybody: dict[str, Any]) -> None:
+    cookie = await session_of(1000)
+    page = Page(everybody["viewer"], cookie)
+    await page.open()
+    await SessionStore(cookie).adelete()
+    await page.say()
+    assert await page.close_code() == 4401
