@@ -15,21 +15,13 @@ from hosts.models import ApiToken, AuditEntry, Host, Operation, OperationSignal
 from hosts.operations import queue
 from hosts.operations.kind import registry
 from kvmdash.tests.cluster import NOWHERE, VM1, VM2, VM3, ApiClient
+from kvmdash.tests.verbs import ARGUMENTS as ARGUMENTS_OF
+from kvmdash.tests.verbs import ready_for
 from vms.api_schemas import ARGUMENTS, verbs
-from vms.models import ConsoleTicket, VirtualMachine
+from vms.models import ConsoleTicket
 from vms.operations.base import GuestKind
 
-#: verb → arguments it cannot do without
-NEEDED: dict[str, Any] = {"migrate": {"host": "kvm2"}, "set-metadata": {"title": "New"}}
 ALL_VERBS = verbs()
-
-
-def ready_for(verb: str) -> None:
-    """Bring the first guest into a state in which the verb makes sense."""
-    kind = registry[verb]
-    assert isinstance(kind, GuestKind)
-    state = kind.needs[0] if kind.needs else "running"
-    VirtualMachine.objects.filter(uuid=VM1).update(power_state=state, managed_save=verb == "managed-save-remove")
 
 
 def test_the_verbs_are_those_of_the_registry() -> None:
@@ -51,7 +43,7 @@ def test_a_verb_answers_202_with_the_operation_to_those_who_may(
     api: dict[str, ApiClient], people: dict[str, Any], verb: str, role: str
 ) -> None:
     ready_for(verb)
-    answer = api[role].post(f"vms/{VM1}/{verb}", NEEDED.get(verb))
+    answer = api[role].post(f"vms/{VM1}/{verb}", ARGUMENTS_OF.get(verb))
     if role == "stranger":
         assert answer.status_code == 401
     elif not access.may(people[role], registry[verb].verb):

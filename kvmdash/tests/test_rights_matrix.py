@@ -23,10 +23,10 @@ from hosts.operations import queue
 from hosts.operations.host_refresh import HostKind
 from hosts.operations.kind import registry
 from hosts.urls import administration_patterns
-from kvmdash.tests.cluster import DEFINITION, VM1, VM3, ApiClient, make_cluster
+from kvmdash.tests.cluster import VM1, VM3, ApiClient, make_cluster
+from kvmdash.tests.verbs import ARGUMENTS, DEFINE, ready_for
 from vms.forms import FORMS
-from vms.history import meaning
-from vms.models import ConsoleTicket, Sighting, VirtualMachine
+from vms.models import ConsoleTicket
 from vms.operations.base import GuestKind
 
 ROLES = ("viewer", "viewer-watching", "operator", "administrator")
@@ -78,17 +78,6 @@ LEAST = {
 }
 GUEST_KINDS = sorted(name for name, kind in registry.items() if isinstance(kind, GuestKind))
 HOST_KINDS = sorted(name for name, kind in registry.items() if isinstance(kind, HostKind))
-WEB1 = f"<domain type='qemu'><name>web1</name><uuid>{VM1}</uuid><title>t</title></domain>"
-DEFINE = {"definition": WEB1, "base": meaning("inactive", DEFINITION.format(name="web1"))}
-ARGUMENTS: dict[str, Any] = {
-    "define": DEFINE,
-    "migrate": {"host": "kvm2"},
-    "set-metadata": {"title": "t"},
-    "snapshot-create": {"name": "new", "memory": True},
-    "snapshot-delete": {"name": "old"},
-    "snapshot-describe": {"name": "old", "description": "d"},
-    "snapshot-revert": {"name": "old"},
-}
 #: what the forms send
 FIELDS: dict[str, Any] = {
     "define": DEFINE,
@@ -127,18 +116,6 @@ def page_of(user: Any) -> Client:
     if isinstance(user, User):
         client.force_login(user)
     return client
-
-
-def ready_for(name: str) -> None:
-    """Two guests in a state in which the kind makes sense."""
-    kind = registry[name]
-    needs = kind.needs if isinstance(kind, GuestKind) else ()
-    VirtualMachine.objects.update(power_state=needs[0] if needs else "running", managed_save=name.endswith("-remove"))
-    if name.startswith("snapshot-"):
-        disk = {"device": "disk", "readonly": False, "format": "qcow2", "type": "file", "target": "vda", "source": "/d"}
-        old = {"name": "old", "parent": "", "created": 1, "state": "shutoff", "memory": "no", "description": ""}
-        VirtualMachine.objects.update(disks=[disk])
-        Sighting.objects.update(snapshots=[{**old, "current": True, "disks": [{"target": "vda", "where": "internal"}]}])
 
 
 def asked_for(name: str) -> bool:

@@ -1,0 +1,36 @@
+"""What each verb on a guest cannot do without: arguments, and a guest to which it makes sense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hosts.operations.kind import registry
+from kvmdash.tests.cluster import DEFINITION, VM1
+from vms.history import meaning
+from vms.models import Sighting, VirtualMachine
+from vms.operations.base import GuestKind
+
+WEB1 = f"<domain type='qemu'><name>web1</name><uuid>{VM1}</uuid><title>t</title></domain>"
+DEFINE = {"definition": WEB1, "base": meaning("inactive", DEFINITION.format(name="web1"))}
+#: kind → arguments
+ARGUMENTS: dict[str, Any] = {
+    "define": DEFINE,
+    "migrate": {"host": "kvm2"},
+    "set-metadata": {"title": "t"},
+    "snapshot-create": {"name": "new", "memory": True},
+    "snapshot-delete": {"name": "old"},
+    "snapshot-describe": {"name": "old", "description": "d"},
+    "snapshot-revert": {"name": "old"},
+}
+
+
+def ready_for(name: str) -> None:
+    """Two guests in a state in which the kind makes sense."""
+    kind = registry[name]
+    needs = kind.needs if isinstance(kind, GuestKind) else ()
+    VirtualMachine.objects.update(power_state=needs[0] if needs else "running", managed_save=name.endswith("-remove"))
+    if name.startswith("snapshot-"):
+        disk = {"device": "disk", "readonly": False, "format": "qcow2", "type": "file", "target": "vda", "source": "/d"}
+        old = {"name": "old", "parent": "", "created": 1, "state": "shutoff", "memory": "no", "description": ""}
+        VirtualMachine.objects.update(disks=[disk])
+        Sighting.objects.update(snapshots=[{**old, "current": True, "disks": [{"target": "vda", "where": "internal"}]}])
