@@ -17,6 +17,10 @@ def register() -> None:
         ("host-load", "hosts/_load.html", host_parts.load),
     ):
         fragments.register(Fragment(name, template, "host.view", _topics, part))
+    for tab in host_parts.COUNTS:
+        name = f"host-{tab}-count"
+        counted = host_parts.count(tab)
+        fragments.register(Fragment(name, "ui/_tab_count.html", "host.view", _topics, counted, late=True))
     fragments.register(
         Fragment("host-test", "hosts/_test.html", "host.manage", lambda i: [f"operation:{i}"], host_parts.test)
     )

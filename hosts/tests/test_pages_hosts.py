@@ -127,6 +127,17 @@ def test_a_host_shows_facts_cells_and_capacity(people) -> None:
         assert word in re.sub(r"\s+", " ", text), word
 
 
+def test_the_tabs_say_how_many_there_are_and_a_push_says_the_same(people) -> None:
+    host = make_host()
+    host.vms.create(name="web-1")
+    page = words(browser(people["viewer"]).get("/hosts/kvm1/"))
+    for name in ("guests", "storage", "networks"):
+        key = f"host-{name}-count:{host.pk}"
+        assert (fragments.render(key, people["viewer"], "en") or "?").strip() in page
+    host.vms.create(name="web-2")
+    assert ">2<" in (fragments.render(f"host-guests-count:{host.pk}", people["viewer"], "en") or "")
+
+
 @pytest.mark.parametrize("state", [state for state in Host.State if state != Host.State.CONNECTED])
 def test_every_reason_for_not_being_connected_is_told_with_libvirts_words_and_what_to_try(people, state: str) -> None:
     make_host(state=state, state_text="No answer from it.", state_detail="end of file while reading <data>")

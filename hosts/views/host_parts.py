@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -120,6 +122,34 @@ def load(identifier: str, user: User) -> Context:
     """How much of it is used and promised."""
     found = row(identifier, user)
     return {**found, "host": found["row"].host} if found is not None else None
+
+
+def guests_of(host: Host, user: User) -> QuerySet[Any]:
+    """The guests that it holds."""
+    return access.visible_to(user, host.vms.filter(absent_since=None))
+
+
+#: tabs that say how many there are
+COUNTS: dict[str, Callable[[Host, User], int]] = {
+    "guests": lambda host, user: guests_of(host, user).count(),
+    "storage": lambda host, _user: host.pools.filter(absent_since=None).count(),
+    "networks": lambda host, _user: host.networks.filter(absent_since=None).count(),
+}
+
+
+def count_of(host: Host, user: User, name: str) -> dict[str, Any]:
+    """How many there are, and the key under which that is pushed; nothing for a tab that counts nothing."""
+    return {"live": f"host-{name}-count:{host.pk}", "count": COUNTS[name](host, user)} if name in COUNTS else {}
+
+
+def count(name: str) -> Callable[[str, User], Context]:
+    """:func:`count_of` for a push."""
+
+    def context(identifier: str, user: User) -> Context:
+        host = find(identifier, user)
+        return count_of(host, user, name) if host is not None else None
+
+    return context
 
 
 def frame_of(host: Host) -> dict[str, Any]:

@@ -76,16 +76,16 @@ def detail(request: HttpRequest, name: str, tab: str = "summary") -> HttpRespons
 
 def _tabs(host: Host, user: User, current: str) -> list[Context]:
     labels = {
-        "summary": (_("Summary"), ""),
-        "guests": (_("Guests"), _guests(host, user).count()),
-        "storage": (_("Storage"), host.pools.filter(absent_since=None).count()),
-        "networks": (_("Networks"), host.networks.filter(absent_since=None).count()),
-        "operations": (_("Operations"), ""),
-        "settings": (_("Settings"), ""),
+        "summary": _("Summary"),
+        "guests": _("Guests"),
+        "storage": _("Storage"),
+        "networks": _("Networks"),
+        "operations": _("Operations"),
+        "settings": _("Settings"),
     }
     return [
-        {"label": label, "url": tab_url(host, name), "current": name == current, "count": count}
-        for name, (label, count) in labels.items()
+        {"label": label, "url": tab_url(host, name), "current": name == current, **parts.count_of(host, user, name)}
+        for name, label in labels.items()
     ]
 
 
@@ -118,12 +118,8 @@ def _summary(_request: HttpRequest, host: Host, user: User) -> Context:
     )
 
 
-def _guests(host: Host, user: User) -> QuerySet[Any]:
-    return access.visible_to(user, host.vms.filter(absent_since=None))
-
-
 def _guests_tab(request: HttpRequest, host: Host, user: User) -> Context:
-    page = page_of(request, _guests(host, user).only(*GUEST_COLUMNS).order_by("name"))
+    page = page_of(request, parts.guests_of(host, user).only(*GUEST_COLUMNS).order_by("name"))
     return {"page_obj": page, "guests": page.object_list}
 
 

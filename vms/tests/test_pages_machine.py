@@ -279,6 +279,13 @@ def test_the_operations_tab_lists_only_this_machines_and_pages_are_checked(peopl
     assert client.get(f"/vms/{guest.uuid}/operations/", {"page": "500"}).status_code == 200
 
 
+def test_the_tabs_say_how_many_there_are_and_a_push_says_the_same(people, guest) -> None:
+    page = body(browser(people["viewer"]), guest)
+    for name in ("devices", "snapshots"):
+        key = f"vm-{name}-count:{guest.uuid}"
+        assert (fragments.render(key, people["viewer"], "en") or "?").strip() in page
+
+
 def test_the_copy_at_the_target_of_a_move_is_no_reason_to_warn(people) -> None:
     one, two = make_host("kvm1"), make_host("kvm2")
     vm = make_guest(one)

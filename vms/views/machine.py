@@ -48,17 +48,30 @@ def machine(request: HttpRequest, key: uuid.UUID, tab: str = "summary") -> HttpR
 
 def _tabs(vm: VirtualMachine, current: str) -> list[Context]:
     labels = {
-        "summary": (_("Summary"), ""),
-        "console": (_("Console"), ""),
-        "devices": (_("Devices"), devices.count(vm)),
-        "snapshots": (_("Snapshots"), snapshots.count(vm)),
-        "operations": (_("Operations"), ""),
-        "definition": (_("Definition"), ""),
+        "summary": _("Summary"),
+        "console": _("Console"),
+        "devices": _("Devices"),
+        "snapshots": _("Snapshots"),
+        "operations": _("Operations"),
+        "definition": _("Definition"),
     }
     return [
-        {"label": label, "url": _tab_url(vm, name), "current": name == current, "count": count}
-        for name, (label, count) in labels.items()
+        {"label": label, "url": _tab_url(vm, name), "current": name == current, **_count(vm, name)}
+        for name, label in labels.items()
     ]
+
+
+#: tabs that say how many there are
+COUNTS: dict[str, Callable[[VirtualMachine], int]] = {"devices": devices.count, "snapshots": snapshots.count}
+
+
+def _count(vm: VirtualMachine, name: str) -> Context:
+    return {"live": f"vm-{name}-count:{vm.uuid}", "count": COUNTS[name](vm)} if name in COUNTS else {}
+
+
+def count(name: str) -> parts.Part:
+    """How many there are of what a tab shows, for a push."""
+    return lambda vm, _user: _count(vm, name)
 
 
 def _tab_url(vm: VirtualMachine, name: str) -> str:
