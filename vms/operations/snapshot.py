@@ -34,7 +34,7 @@ def clean_name(arguments: Mapping[str, Any]) -> str:
 
 def clean_description(arguments: Mapping[str, Any]) -> str:
     """The argument ``description``. Raises InvalidArguments."""
-    text = str(arguments.get("description", "")).strip()
+    text = str(arguments.get("description", "")).replace("\r\n", "\n").strip()
     if len(text) > 2000 or any(ord(letter) < 32 and letter not in "\n\t" for letter in text):
         raise InvalidArguments("description", _("At most 2000 characters, and no control characters."))
     return text
