@@ -18,6 +18,7 @@ from kvmdash.tests.program import Program
 from kvmdash.tests.test_login import code_of
 from kvmdash.tests.watching import Asker, CommandLines, Places, silent_port
 from lab.testhosts import TestHost
+from vms.history import meaning
 from vms.tests.console.screens import Screen
 from vms.tests.console.viewer import Viewer
 
@@ -28,7 +29,7 @@ GUEST = (
 )
 #: states of hosts whose port takes connections and says nothing
 FAILED = ["silent", "unreachable", "failed", "certificate"]
-MOST_PAGES = {"text": 120, "json": 30}
+MOST_PAGES = {"text": 120, "json": 10}
 
 
 def word() -> str:
@@ -63,7 +64,8 @@ class Planted:
         self.secrets = {
             "SASL password": word(), "ssh key": "", "TLS key": key.splitlines()[1], "VNC password": secrets.token_hex(4),
             "administrator's password": word(), "password": word(), "mistyped password": word(),
-            "new password": word(), "metrics token": word(), "wrong ticket": word(),
+            "new password": word(),
+            "typed VNC password": secrets.token_hex(4), "pool's password": word(), "metrics token": word(), "wrong ticket": word(),
             "wrong API token": "kvd_" + secrets.token_hex(30)[:43],
             "Django's secret key": new_secret_key(), "encryption key": new_encryption_key(),
         }  # fmt: skip
@@ -111,6 +113,7 @@ class Planted:
             self.people(form, admin)
             self.consoles(admin, form)
             self.operations()
+            self.typed_secrets(form)
             self.pushes(admin, admin.crawl(MOST_PAGES[form]))
             self.api()
             wait_until(lambda: any(line.startswith(b"ssh\0") for line in lines.seen), 30, "ssh to be run")
@@ -132,6 +135,8 @@ class Planted:
             "ssh": {"uri": f"qemu+ssh://root@127.0.0.1:{ssh_port}/system", "ssh_key": self.ssh_key,
                     "pin": " ".join(self.ssh_public.split()[:2])},
         }  # fmt: skip
+        if form == "json":
+            wanted = {"sasl": wanted["sasl"]}
         for kind, fields in wanted.items():
             status, _text = admin.ask("POST", "/hosts/add/", {**common, **fields, "name": "not a name!"})
             assert status == 422
@@ -144,7 +149,8 @@ class Planted:
             self.program.manage("add_host", "kvm1", self.host.uri)
         self.guest_is("running")
         # Each got as far as it was to: to where its secret is used.
-        for kind, known in {"sasl": ["auth"], "tls": FAILED, "ssh": FAILED}.items():
+        for kind in wanted:
+            known = ["auth"] if kind == "sasl" else FAILED
             wait_until(lambda kind=kind, known=known: self.state(kind + name) in known, 40, f"{kind} to be {known}")
 
     def state(self, host: str) -> str:
@@ -205,6 +211,26 @@ class Planted:
         self.guest_is("paused")
         assert self.program.do("planted", "resume")["state"] == "succeeded"
         self.guest_is("running")
+
+    def typed_secrets(self, form: str) -> None:
+        """Passwords that operations carry: in a definition that somebody wrote, and for a pool that is to be added."""
+        raw = libvirt.open(self.host.uri)
+        guest = raw.lookupByUUIDString(self.guest)
+        plain = guest.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        assert self.secrets["VNC password"] not in plain
+        typed = plain.replace(
+            "<graphics type='vnc'", f"<graphics type='vnc' passwd='{self.secrets['typed VNC password']}'"
+        )
+        arguments = {"definition": typed, "base": meaning("inactive", plain)}
+        ended = self.program.do("planted", "define", **arguments, check_schema=False)
+        assert ended["state"] == "succeeded", ended
+        secure = guest.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+        assert self.secrets["typed VNC password"] in secure
+        pool = {"type": "iscsi", "name": f"pool-{form}", "host": "127.0.0.1", "target": "iqn.2026-01.com.example:x",
+                "username": "dash", "password": self.secrets["pool's password"]}  # fmt: skip
+        status, answer = self.program.api("hosts/kvm1/pool-define", pool)
+        assert status == 202, answer
+        self.program.ended(answer["id"])
 
     def pushes(self, admin: Asker, keys: set[str]) -> None:
         """An open page that shows all there is while the guest changes."""

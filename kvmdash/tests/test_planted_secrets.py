@@ -9,6 +9,9 @@ import pytest
 from kvmdash.tests.planted import Planted
 from lab.testhosts import libvirtd_path
 
+#: the fixture is the work of two whole runs
+pytestmark = pytest.mark.timeout(480)
+
 #: secret (how its name begins) → the only places where it must be
 WHERE = {
     "session": {"cookie kvmdash_session"},
