@@ -14,12 +14,13 @@ from bench.report import Figure, read, table
 BENCHMARKS = {
     "page": ["--guests", "100", "300", "--rounds", "1", "--requests", "10"],
     "mirror": ["--guests", "100", "300", "--runs", "2"],
+    "definition": ["--definitions", "100", "--rounds", "3"],
     "push": ["--guests", "100", "--changes", "20"],
     "fanout": ["--sockets", "50", "--changes", "10"],
     "silence": ["--runs", "1"],
     "memory": ["--guests", "10", "--seconds", "5"],
     "migration": ["--runs", "1"],
-    "console": ["--streams", "1", "5", "--consoles", "20", "--most", "50", "--seconds", "1"],
+    "console": ["--streams", "1", "5", "--consoles", "20", "--seconds", "1", "--runs", "1"],
 }
 
 

@@ -1,14 +1,14 @@
 """What a console costs: bytes a second and round trips against the plain websockify command, and memory for each console.
 
-    python -m bench.console [--streams 1 50] [--consoles 200] [--seconds 4]
+    python -m bench.console [--streams 1 50] [--consoles 2000] [--seconds 4] [--runs 3]
 
 Everything runs on this machine: a source of bytes that behaves like a VNC server, the gateway (and the relay in front of it), the
-plain ``websockify`` command, and reading clients in processes of their own. Ratios say more than figures.
+plain ``websockify`` command, and reading clients. The roads take turns and each figure is the median of the runs. A round trip is
+compared with one straight to the source over TCP, of which a proxy makes two; and with websockify's.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import os
 import selectors
@@ -24,6 +24,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from bench.report import Figure, arguments, at_least, at_most, fact, finish, say
+from bench.running import resident
 
 PROJECT = Path(__file__).resolve().parents[1]
 FORMAT = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
@@ -237,24 +240,16 @@ def tickets(count: int, view_only: bool = False) -> list[str]:
     return [console_path(open_console(user, vm, view_only=view_only)) for _number in range(count)]
 
 
-def resident(pid: int) -> float:
-    """Megabytes of memory that this process alone accounts for."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def measure(name: str, connect: Callable[[int], list[Client]], streams: list[int], seconds: float) -> dict[str, float]:
+def measure(connect: Callable[[int], list[Client]], streams: list[int], seconds: float) -> dict[str, float]:
+    """Megabytes a second for each number of streams, and the round trip in microseconds ('trip')."""
     figures: dict[str, float] = {}
     for count in streams:
         clients = connect(count)
-        figures[f"MB/s, {count}"] = count_bytes(clients, seconds)
+        figures[str(count)] = count_bytes(clients, seconds)
         close(clients)
     (client,) = connect(1)
-    figures["round trip, µs"] = round_trips(client)
+    figures["trip"] = round_trips(client)
     close([client])
-    print(f"{name:32}" + "".join(f"{key}: {value:8.0f}   " for key, value in figures.items()), flush=True)
     return figures
 
 
@@ -265,10 +260,11 @@ def close(clients: list[Client]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = arguments(__doc__)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 50])
-    parser.add_argument("--consoles", type=int, default=200)
+    parser.add_argument("--consoles", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="kvmdash-bench-")
     ports = {name: free_port() for name in ("source", "websockify", "gateway", "web")}
@@ -278,55 +274,99 @@ def main() -> None:
     )  # fmt: skip
     try:
         prepare()
-        compare(ports, options.streams, options.consoles, options.seconds)
+        finish(compare(ports, options.streams, options.consoles, options.seconds, options.runs), options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def compare(ports: dict[str, int], streams: list[int], consoles: int, seconds: float) -> None:
+def compare(ports: dict[str, int], streams: list[int], consoles: int, seconds: float, runs: int) -> list[Figure]:
+    """All roads by turns, then memory with so many consoles open."""
     this = (sys.executable, "-m", "bench.console")
     websockify = str(Path(sys.executable).with_name("websockify"))
+    plain = (websockify, f"127.0.0.1:{ports['websockify']}", f"127.0.0.1:{ports['source']}")
     web = (sys.executable, "manage.py", "web", "--port", str(ports["web"]))
-    with running(*this, "--source", str(ports["source"]), port=ports["source"]):
-        direct = measure("plain TCP", lambda count: many(ports["source"], [None] * count), streams, seconds)
-        command = (websockify, f"127.0.0.1:{ports['websockify']}", f"127.0.0.1:{ports['source']}")
-        with running(*command, port=ports["websockify"]):
-            plain = measure(
-                "plain websockify", lambda count: many(ports["websockify"], ["/"] * count), streams, seconds
-            )
-        with running(*this, "--gateway", f"{ports['gateway']}:{ports['source']}", port=ports["gateway"]) as child:
-            ours = measure("our gateway", lambda count: many(ports["gateway"], tickets(count)), streams, seconds)
-            with running(*web, port=ports["web"]):
-                one_port = measure(
-                    "one port (relay and gateway)", lambda count: many(ports["web"], tickets(count)), streams, seconds
+    roads: dict[str, Callable[[int], list[Client]]] = {
+        "plain TCP": lambda count: many(ports["source"], [None] * count),
+        "websockify": lambda count: many(ports["websockify"], ["/"] * count),
+        "gateway": lambda count: many(ports["gateway"], tickets(count)),
+        "one port": lambda count: many(ports["web"], tickets(count)),
+    }
+    took: dict[str, list[dict[str, float]]] = {name: [] for name in roads}
+    with (
+        running(*this, "--source", str(ports["source"]), port=ports["source"]),
+        running(*plain, port=ports["websockify"]),
+        running(*this, "--gateway", f"{ports['gateway']}:{ports['source']}", port=ports["gateway"]) as child,
+        running(*web, port=ports["web"]),
+    ):
+        for _ in range(runs):
+            for name, connect in roads.items():
+                took[name].append(measure(connect, streams, seconds))
+                say(f"{name:12}" + "".join(f"{key}: {value:8.0f}   " for key, value in took[name][-1].items()))
+        remembered = memory(child.pid, ports["gateway"], consoles)
+    return [*speeds(took, streams), *trips(took), *remembered]
+
+
+def speeds(took: dict[str, list[dict[str, float]]], streams: list[int]) -> list[Figure]:
+    """Bytes a second against websockify's, each road's against websockify's of the same round."""
+    found = []
+    for road, goal in (("gateway", 0.9), ("one port", 0.5)):
+        for count in streams:
+            found.append(
+                at_least(
+                    f"bytes, {road} ÷ websockify, {count} streams",
+                    over(took, road, "websockify", str(count)),
+                    goal,
+                    "×",
                 )
-            memory(child.pid, ports["gateway"], consoles)
-    ratios("gateway : websockify", ours, plain)
-    ratios("one port : websockify", one_port, plain)
-    ratios("one port : plain TCP", one_port, direct)
+            )
+    return found
+
+
+def trips(took: dict[str, list[dict[str, float]]]) -> list[Figure]:
+    """Round trips against those straight to the source."""
+    found = [
+        at_most(f"round trip, {road} ÷ straight TCP", over(took, road, "plain TCP", "trip"), 2.0, "×", 2)
+        for road in ("gateway", "one port")
+    ]
+    medians = {road: statistics.median(run["trip"] for run in runs) for road, runs in took.items()}
+    shown = ", ".join(f"{road} {value:.0f}" for road, value in medians.items())
+    return [*found, fact("round trips in µs", shown)]
+
+
+def over(took: dict[str, list[dict[str, float]]], road: str, other: str, key: str) -> float:
+    """The median of the ratios of all rounds."""
+    return statistics.median(a[key] / b[key] for a, b in zip(took[road], took[other], strict=True))
 
 
 def many(port: int, paths: list[str] | list[None]) -> list[Client]:
     return [Client(port, path) for path in paths]
 
 
-def memory(pid: int, port: int, consoles: int) -> None:
-    """Resident memory of the gateway with and without consoles open, after each has carried a little."""
+def memory(pid: int, port: int, consoles: int) -> list[Figure]:
+    """What the gateway takes for each console, once each has carried a little."""
     time.sleep(2.0)
     before = resident(pid)
-    clients = []
+    clients: list[Client] = []
     for begin in range(0, consoles, 100):
         clients += many(port, tickets(min(100, consoles - begin)))
     for client in clients:
         client.send(ECHO + KEY)
         client.read(len(KEY))
-    each = (resident(pid) - before) * 1024 / consoles
-    print(f"memory: {before:.0f} MB without, {resident(pid):.0f} MB with {consoles} consoles: {each:.0f} kB each")
+    alive = sum(answers(client) for client in clients)
+    after = resident(pid)
     close(clients)
+    each = (after - before) * 1024 / consoles
+    return [
+        at_least("consoles open in one gateway that carry bytes", alive, consoles, digits=0),
+        at_most(f"memory a console, {consoles} open", each, 64, " kB", 0),
+        fact("the gateway's memory without and with them", f"{before:.0f} and {after:.0f} MB"),
+    ]
 
 
-def ratios(name: str, ours: dict[str, float], theirs: dict[str, float]) -> None:
-    print(f"{name:32}" + "".join(f"{key}: {ours[key] / theirs[key]:8.2f}   " for key in ours))
+def answers(client: Client) -> bool:
+    """Whether the console still carries a key there and back."""
+    client.send(KEY)
+    return client.read(len(KEY)) == KEY
 
 
 def entry() -> None:

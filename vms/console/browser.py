@@ -9,6 +9,8 @@ from vms.console import frames
 from vms.console.closing import NORMAL, Closing
 
 RECEIVE_BYTES = 65536
+#: a frame of so few bytes is sent in one piece
+_SMALL_BYTES = 4096
 #: how long a closing browser is waited for
 _FAREWELL_SECONDS = 2.0
 #: beyond this, unsent bytes wait in the guest's socket and not in the kernel's
@@ -70,6 +72,9 @@ class Browser:
         """The payload bytes of one read, maybe none. Raises Closing when the browser closes or is gone."""
         data, self._early = self._early or self._receive(), b""
         self.heard = time.monotonic()
+        whole = self._reader.whole(data) if self._pong is None else None
+        if whole is not None:
+            return whole
         payload = []
         for piece in self._reader.feed(data):
             if piece.opcode == frames.BINARY:
@@ -94,8 +99,20 @@ class Browser:
     def send(self, data: bytes) -> None:
         """Queue ``data`` as one frame and send what can be sent."""
         self.sent += len(data)
+        if len(data) <= _SMALL_BYTES and not self._out:
+            self._send_small(frames.header(frames.BINARY, len(data)) + data)
+            return
         self._out += [memoryview(frames.header(frames.BINARY, len(data))), memoryview(data)]
         self.flush()
+
+    def _send_small(self, frame: bytes) -> None:
+        """A key's echo is copied faster than it is queued."""
+        try:
+            sent = self.connection.send(frame)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(frame):
+            self._out.append(memoryview(frame)[sent:])
 
     def ping(self) -> None:
         """Ask for a sign of life, unless bytes already wait for this browser."""

@@ -14,6 +14,8 @@ from vms.console.closing import PROTOCOL, Closing
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 _LARGEST_CONTROL = 125
 _UNSUPPORTED = 1003
+#: first byte of a message of one frame; bytes of the least masked frame; the least length that its second byte cannot tell
+_FINAL_BINARY, _SMALLEST, _EXTENDED = 0x80 | BINARY, 6, 126
 
 
 def header(opcode: int, length: int, mask: bytes = b"") -> bytes:
@@ -63,6 +65,15 @@ class FrameReader:
         self._left = 0
         self._mask = b""
         self._in_message = False
+
+    def whole(self, data: bytes) -> bytes | None:
+        """The payload, when ``data`` is one small message of its own, as a key or a click is; None for all else."""
+        if self._buffer or self._left or self._in_message or not self._wants_mask:
+            return None
+        length = len(data) - _SMALLEST
+        if not 0 <= length < _EXTENDED or data[0] != _FINAL_BINARY or data[1] != 0x80 | length:
+            return None
+        return masked(data[6:], data[2:6])
 
     def feed(self, data: bytes) -> list[Piece]:
         """Everything that ``data`` completes, in order."""

@@ -51,22 +51,24 @@ class Pump:
         browser, guest = self.browser.connection.fileno(), self.guest.fileno()
         self.hand_on(self.browser.leftover())
         next_ping = time.monotonic() + self._ping_seconds
+        now = time.monotonic()
         while True:
             stalled = self._register(browser, guest)
-            ready = dict(self._poll.poll(self._timeout(next_ping, stalled)))
+            ready = dict(self._poll.poll(self._timeout(next_ping - now, stalled)))
             closing = self._verdict()
             if closing is not None:
                 raise closing
             if ready:
                 self._move(ready.get(browser, 0), ready.get(guest, 0))
-            if time.monotonic() >= next_ping:
+            now = time.monotonic()
+            if now >= next_ping:
                 self._look_after()
-                next_ping = time.monotonic() + self._ping_seconds
+                next_ping = now + self._ping_seconds
 
-    def _timeout(self, next_ping: float, stalled: bool) -> float:
+    @staticmethod
+    def _timeout(left: float, stalled: bool) -> float:
         """In ms. While a side stalls, the guest's socket cannot wake us, so a verdict is looked for now and then."""
-        left = max(next_ping - time.monotonic(), 0.0)
-        return 1000 * (min(left, 0.5) if stalled else left) + 1
+        return 1000 * max(min(left, 0.5) if stalled else left, 0.0) + 1
 
     def _register(self, browser: int, guest: int) -> bool:
         """Wait for what can be done now; True when one side holds up the other."""
@@ -129,18 +131,23 @@ class Pump:
         if self._keep is not None and data:
             data = self._keep(data)
         if data:
-            self._waiting = memoryview(data)
-            self._send_to_guest()
+            sent = self._to_guest(data)
+            if sent < len(data):
+                self._waiting = memoryview(data)[sent:]
 
     def _send_to_guest(self) -> None:
+        self._waiting = self._waiting[self._to_guest(self._waiting) :]
+
+    def _to_guest(self, data: bytes | memoryview) -> int:
+        """Send what the guest's socket takes now; how much that was."""
         try:
-            sent = self.guest.send(self._waiting)
+            sent = self.guest.send(data)
         except BlockingIOError:
-            return
+            return 0
         except OSError as error:
             raise GuestGone from error
         self.to_guest += sent
-        self._waiting = self._waiting[sent:]
+        return sent
 
     def _look_after(self) -> None:
         if time.monotonic() - self.browser.heard > self._silence_seconds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import random
 import struct
 
 import pytest
@@ -176,3 +177,37 @@ def test_frames_are_read_however_they_are_cut(step):
     reader = frames.FrameReader()
     pieces = [piece for start in range(0, len(stream), step) for piece in reader.feed(stream[start : start + step])]
     assert b"".join(piece.payload for piece in pieces) == b"abc" + payload + b"\x00" * 70000
+
+
+def read_all(reader, chunks):
+    """All payload bytes, as the browser's end reads them; and what stopped it."""
+    found = b""
+    for chunk in chunks:
+        whole = reader.whole(chunk)
+        try:
+            found += whole if whole is not None else b"".join(piece.payload for piece in reader.feed(chunk))
+        except Closing as closing:
+            return found, str(closing)
+    return found, ""
+
+
+class Slow(frames.FrameReader):
+    """Without the short cut."""
+
+    def whole(self, data):
+        return None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_small_messages_taken_whole_are_what_they_are_taken_apart(seed):
+    chance = random.Random(seed)
+    chunks = []
+    for _ in range(60):
+        first = chance.choice([0x82, 0x82, 0x82, 0x02, 0x80, 0x81, 0x89, 0xC2])
+        size = chance.choice([0, 1, 8, 125, 126, 127, 132, 300])
+        frame = bytes([first]) + frames.header(frames.BINARY, size, chance.randbytes(4))[1:] + chance.randbytes(size)
+        if chance.random() < 0.1:
+            frame = frame[:1] + bytes([frame[1] & 0x7F]) + frame[2:]
+        cut = chance.choice([len(frame), len(frame), 6, 132, 133, 3])
+        chunks += [part for part in (frame[:cut], frame[cut:]) if part]
+    assert read_all(frames.FrameReader(), chunks) == read_all(Slow(), chunks)
