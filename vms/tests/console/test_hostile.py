@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import random
+import socket
 import struct
 
 import pytest
