@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from vms.definition.nodes import Node
 from vms.definition.properties import Choice, Integer, Text, Words, YesNo
+from vms.definition.sentences import say
 
 ARCHITECTURES = (
     "x86_64", "i686", "aarch64", "armv7l", "armv6l", "riscv64", "riscv32", "ppc64le", "ppc64", "ppc", "s390x", "s390",
     "loongarch64", "alpha", "ia64", "m68k", "mips", "mipsel", "mips64", "mips64el", "sparc", "sparc64",
 )  # fmt: skip
-_PATH, _HINT = r"/[^\n]+", "A path begins with “/”."
+_PATH, _HINT = r"/[^\n]+", say("A path begins with “/”.")
 _TYPE = {".": "hvm"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vms.definition.nodes import Many, Node
 from vms.definition.properties import Choice, Integer, Text, YesNo
+from vms.definition.sentences import say
 
 TIMERS = ("rtc", "pit", "hpet", "tsc", "kvmclock", "hypervclock", "platform", "armvtimer")
 
@@ -28,8 +29,8 @@ class Clock(Node):
 
     born = {"offset": "utc"}
     offset = Choice("@offset", ("utc", "localtime", "timezone", "variable", "absolute"), required=True)
-    adjustment = Text("@adjustment", r"[+-]?[0-9]+|reset", "Seconds, or “reset”.")
+    adjustment = Text("@adjustment", r"[+-]?[0-9]+|reset", say("Seconds, or “reset”."))
     basis = Choice("@basis", ("utc", "localtime"))
-    timezone = Text("@timezone", r"[a-zA-Z0-9_.+\-/]+", "A name such as “Asia/Ho_Chi_Minh”.")
+    timezone = Text("@timezone", r"[a-zA-Z0-9_.+\-/]+", say("A name such as “Asia/Ho_Chi_Minh”."))
     start = Integer("@start")
     timers = Many("timer", Timer)

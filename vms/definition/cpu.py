@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Size, Text, YesNo
+from vms.definition.sentences import say
 
 CPUSET = r"([0-9]+(-[0-9]+)?|\^[0-9]+)(,([0-9]+(-[0-9]+)?|\^[0-9]+))*"
-A_CPUSET = "Numbers and ranges such as “0-3,6”."
+A_CPUSET = say("Numbers and ranges such as “0-3,6”.")
 
 
 class Topology(Node):
@@ -58,7 +59,7 @@ class Cpu(Node):
     migratable = OnOff("@migratable")
     model = Text("model")
     fallback = Choice("model@fallback", ("allow", "forbid"))
-    vendor_id = Text("model@vendor_id", r"[^,]{12}", "Twelve characters.")
+    vendor_id = Text("model@vendor_id", r"[^,]{12}", say("Twelve characters."))
     vendor = Text("vendor")
     topology = Nested("topology", Topology)
     features = Many("feature", Feature)

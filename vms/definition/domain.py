@@ -21,6 +21,7 @@ from vms.definition.features import Features
 from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Size, Text, Words, YesNo
 from vms.definition.security import LaunchSecurity, SecLabel
+from vms.definition.sentences import say
 from vms.definition.tuning import BlkioTune, CpuTune, IoThread, MemoryBacking, MemTune, NumaTune
 from vms.definition.xml import MalformedDefinition, parse_to_edit
 
@@ -52,8 +53,8 @@ class Resource(Node):
     """``<resource>``: the cgroup on the host, and a name for the fabric of Fibre Channel."""
 
     order = "partition fibrechannel"
-    partition = Text("partition", r"/[^\n]*", "A path begins with “/”.")
-    app_id = Text("fibrechannel@appid", r"[ -~]{1,128}", "Up to 128 plain characters.")
+    partition = Text("partition", r"/[^\n]*", say("A path begins with “/”."))
+    app_id = Text("fibrechannel@appid", r"[ -~]{1,128}", say("Up to 128 plain characters."))
 
 
 class Definition(Node):
@@ -67,10 +68,10 @@ class Definition(Node):
     )
     type = Choice("@type", TYPES, required=True)
     id = Integer("@id", read_only=True)
-    name = Text("name", r"[^/\n]+", "A name without “/”.", required=True)
-    uuid = Text("uuid", UUID, "A UUID.")
-    genid = Text("genid", UUID, "A UUID.")
-    title = Text("title", r"[^\n]+", "One line.")
+    name = Text("name", r"[^/\n]+", say("A name without “/”."), required=True)
+    uuid = Text("uuid", UUID, say("A UUID."))
+    genid = Text("genid", UUID, say("A UUID."))
+    title = Text("title", r"[^\n]+", say("One line."))
     description = Text("description")
     tags = Words("metadata/kvmdash:guest/kvmdash:tag")
     folder = Text("metadata/kvmdash:guest/kvmdash:folder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vms.definition.nodes import Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Presence, Size, State, Text
+from vms.definition.sentences import say
 
 _ON = {"state": "on"}
 
@@ -27,7 +28,7 @@ class Hyperv(Node):
     stimer_direct = State("stimer/direct", born={"stimer@state": "on"})
     reset = State("reset")
     vendor_id = State("vendor_id")
-    vendor_id_value = Text("vendor_id@value", r"[^,]{0,12}", "Up to twelve characters.", born=_ON)
+    vendor_id_value = Text("vendor_id@value", r"[^,]{0,12}", say("Up to twelve characters."), born=_ON)
     frequencies = State("frequencies")
     reenlightenment = State("reenlightenment")
     tlbflush = State("tlbflush")

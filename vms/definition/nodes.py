@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 from vms.definition import tree
 from vms.definition.place import InvalidValue, Property
 from vms.definition.properties import Presence, State
+from vms.definition.sentences import say
 
 N = TypeVar("N", bound="Node")
 
@@ -52,7 +53,7 @@ class Node:
     @property
     def element(self) -> tree.Element | None:
         """The live element; None when it is missing."""
-        if self._home is None or self._nested is None:
+        if self._nested is None or self._home is None:
             return self._element
         return tree.walk(self._home.element, self._nested.steps)
 
@@ -69,12 +70,14 @@ class Node:
     def reach(self) -> tree.Element:
         """The live element, made when it is missing."""
         element = self.element
-        if element is not None:
-            return element
-        if self._home is None or self._nested is None:
-            raise InvalidValue(type(self).__name__, "It is no longer part of the definition.")
-        steps = self._nested.steps
-        return tree.reach(self._home.reach(), steps, self._home.ranks, tree.births(steps, self.born))
+        return element if element is not None else self.make()
+
+    def make(self) -> tree.Element:
+        """Make the element, which is missing."""
+        home, nested = self._home, self._nested
+        if home is None or nested is None:
+            raise InvalidValue(type(self).__name__, say("There is no element."))
+        return tree.reach(home.reach(), nested.steps, home.ranks, nested.births)
 
     def remove(self) -> None:
         """Take the element out of the definition with all it holds, and what held nothing but it."""
@@ -162,6 +165,7 @@ class Nested(Generic[N]):
     def __init__(self, path: str, kind: type[N], *, lasting: bool = False) -> None:
         self.path, self.kind, self.lasting = path, kind, lasting
         self.steps, _ = tree.parse_path(path)
+        self.births = tree.births(self.steps, kind.born) if kind.born else ()
 
     @overload
     def __get__(self, node: None, owner: type[Any]) -> Self: ...

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from vms.definition import tree
+from vms.definition.sentences import say
 
 if TYPE_CHECKING:
     from vms.definition.nodes import Node
@@ -17,11 +18,16 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class InvalidValue(ValueError):
-    """A value that a property cannot take; ``name`` is the property, the message says why."""
+    """A value that a property cannot take; ``name`` is the property, ``message`` says why."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
-        self.name = name
+        self.name, self.message = name, message
+
+
+def none_of(value: str, choices: Sequence[str]) -> str:
+    """The sentence for a word that is not among the choices."""
+    return say("“%(value)s” is none of %(choices)s.", value=value, choices=", ".join(choices))
 
 
 class Property(Generic[T]):
@@ -74,32 +80,35 @@ class Property(Generic[T]):
     def write(self, node: Node, value: T | None) -> None:
         """Make it so; None removes it. Raises InvalidValue before anything is touched."""
         if self.read_only:
-            raise InvalidValue(self.name, "This is libvirt's to say.")
+            raise InvalidValue(self.name, say("This is for libvirt to say."))
         if value is None:
             self._remove(node)
             return
-        element = tree.walk(node.element, self.steps)
+        home = node.element
+        element = tree.walk(home, self.steps)
         found = None if element is None else self.take(element)
         if value == (self.default if found is None else found):
             return
         self.check(value)
-        self.put(self.reach(node) if element is None else element, value)
+        if element is None:
+            element = self.make(node.make() if home is None else home, node.ranks)
+        self.put(element, value)
 
     def _remove(self, node: Node) -> None:
         element = tree.walk(node.element, self.steps)
         if element is None:
             return
         if self.required:
-            raise InvalidValue(self.name, "This cannot be left out.")
+            raise InvalidValue(self.name, say("This cannot be left out."))
         there = self.raw(element) is not None if self.attribute else True
         if self.whole and there and not self.steps:
             node.remove()
         elif there:
             node.prune(tree.remove(element) if self.whole else self.clear(element), self.steps)
 
-    def reach(self, node: Node) -> tree.Element:
-        """The element at the end of the path, made when there is none."""
-        return tree.reach(node.reach(), self.steps, node.ranks, self.births)
+    def make(self, home: tree.Element, ranks: Mapping[str, int]) -> tree.Element:
+        """The element at the end of the path, and those on the way that are missing."""
+        return tree.reach(home, self.steps, ranks, self.births)
 
     def raw(self, element: tree.Element) -> str | None:
         """The characters at the place; None when it does not exist."""
@@ -128,7 +137,7 @@ class Property(Generic[T]):
     def check(self, value: T) -> None:
         """Raises InvalidValue for what must not be written."""
         if _NO_XML.search(self.encode(value)):
-            raise InvalidValue(self.name, "It contains a character that XML cannot hold.")
+            raise InvalidValue(self.name, say("It contains a character that XML cannot hold."))
 
     def decode(self, raw: str) -> T | None:
         """The value that these characters mean, None when they mean nothing."""

@@ -8,12 +8,14 @@ that are left empty go, and writing what is there already changes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vms.definition import tree
-from vms.definition.place import InvalidValue, Property
+from vms.definition.place import InvalidValue, Property, none_of
+from vms.definition.sentences import say
 from vms.definition.sizes import factor, in_units, whole_number
+from vms.definition.words import Words
 
 __all__ = [
     "Choice", "Flag", "Integer", "InvalidValue", "OnOff", "Presence", "Property", "Size", "State", "Text", "Words", "YesNo",
@@ -38,10 +40,10 @@ class Text(Property[str | None]):
 
     def check(self, value: str | None) -> None:
         if not isinstance(value, str):
-            raise InvalidValue(self.name, "It has to be text.")
+            raise InvalidValue(self.name, say("It has to be text."))
         super().check(value)
         if self.pattern is not None and not self.pattern.fullmatch(value):
-            raise InvalidValue(self.name, self.hint or f"“{value}” does not fit.")
+            raise InvalidValue(self.name, self.hint or say("“%(value)s” does not fit.", value=value))
 
 
 class Choice(Text):
@@ -56,7 +58,7 @@ class Choice(Text):
     def check(self, value: str | None) -> None:
         super().check(value)
         if value not in self.choices:
-            raise InvalidValue(self.name, f"“{value}” is none of {', '.join(self.choices)}.")
+            raise InvalidValue(self.name, none_of(str(value), self.choices))
 
 
 class Integer(Property[int | None]):
@@ -78,9 +80,11 @@ class Integer(Property[int | None]):
 
     def check(self, value: int | None) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidValue(self.name, "It has to be a whole number.")
+            raise InvalidValue(self.name, say("It has to be a whole number."))
         if not self.minimum <= value <= self.maximum:
-            raise InvalidValue(self.name, f"It has to be between {self.minimum} and {self.maximum}.")
+            raise InvalidValue(
+                self.name, say("It has to be between %(least)s and %(most)s.", least=self.minimum, most=self.maximum)
+            )
 
 
 class Size(Property[int | None]):
@@ -109,9 +113,9 @@ class Size(Property[int | None]):
         if unit is not None:
             element.set(self.unit, unit)
 
-    def reach(self, node: Any) -> tree.Element:
+    def make(self, home: tree.Element, ranks: Mapping[str, int]) -> tree.Element:
         """A new element says its unit."""
-        element = super().reach(node)
+        element = super().make(home, ranks)
         if not (self.raw(element) or "").strip() and self.unit not in element.attrib:
             element.set(self.unit, self.default_unit)
         return element
@@ -125,9 +129,9 @@ class Size(Property[int | None]):
 
     def check(self, value: int | None) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidValue(self.name, "It has to be a whole number of bytes.")
+            raise InvalidValue(self.name, say("It has to be a whole number of bytes."))
         if not 0 <= value <= 2**64 - 1:
-            raise InvalidValue(self.name, "It has to be between 0 and 16 EiB.")
+            raise InvalidValue(self.name, say("It has to be between 0 and 16 EiB."))
 
 
 class Flag(Property[bool | None]):
@@ -144,7 +148,7 @@ class Flag(Property[bool | None]):
 
     def check(self, value: bool | None) -> None:
         if not isinstance(value, bool):
-            raise InvalidValue(self.name, "It has to be true or false.")
+            raise InvalidValue(self.name, say("It has to be true or false."))
 
 
 class YesNo(Flag):
@@ -192,60 +196,3 @@ class Presence(Flag):
 
     def clear(self, element: tree.Element) -> tree.Element | None:
         return tree.remove(element)
-
-
-class Words(Property[list[str]]):
-    """A list of words, one in each of several elements: boot devices, tags. [] removes them all."""
-
-    form = "words"
-
-    def __init__(self, path: str, choices: Sequence[str] = (), **options: Any) -> None:
-        super().__init__(path, **options)
-        self.choices = tuple(choices)
-
-    def read(self, node: Any) -> list[str]:
-        return [word for word in map(self._word, self._elements(node)) if word]
-
-    def write(self, node: Any, value: list[str] | None) -> None:
-        words = list(value or ())
-        if words == self.read(node):
-            return
-        self.check(words)
-        elements = self._elements(node)
-        for element, word in zip(elements, words, strict=False):
-            self._put(element, word)
-        for element in elements[len(words) :]:
-            node.prune(tree.remove(element), self.steps)
-        for word in words[len(elements) :]:
-            self._put(self._another(node), word)
-
-    def check(self, value: list[str]) -> None:
-        """Raises InvalidValue."""
-        for word in value:
-            if not isinstance(word, str) or not word.strip():
-                raise InvalidValue(self.name, "It has to be a list of words.")
-            if self.choices and word not in self.choices:
-                raise InvalidValue(self.name, f"“{word}” is none of {', '.join(self.choices)}.")
-        super().check(value)
-
-    def encode(self, value: list[str]) -> str:
-        return "".join(value)
-
-    def _elements(self, node: Any) -> list[tree.Element]:
-        parent = tree.walk(node.element, self.steps[:-1])
-        return [] if parent is None else tree.children(parent, self.steps[-1])
-
-    def _another(self, node: Any) -> tree.Element:
-        ranks = node.ranks if len(self.steps) == 1 else {}
-        return tree.create(tree.reach(node.reach(), self.steps[:-1], node.ranks), self.steps[-1], ranks)
-
-    def _word(self, element: tree.Element) -> str:
-        return (self.raw(element) or "").strip()
-
-    def _put(self, element: tree.Element, word: str) -> None:
-        if self._word(element) == word:
-            return
-        if self.attribute:
-            element.set(self.attribute, word)
-        else:
-            tree.set_text(element, word)

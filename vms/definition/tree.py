@@ -63,7 +63,8 @@ def walk(element: Element | None, steps: Sequence[Step]) -> Element | None:
     for step in steps:
         if element is None:
             return None
-        element = child(element, step)
+        # Said again here, and not by calling child(): this is where the time goes.
+        element = child(element, step) if step[1] else next(element.iterchildren(step[0]), None)
     return element
 
 
@@ -96,7 +97,7 @@ def create(
     before: Element | None = None,
 ) -> Element:
     """A new child where libvirt would write it; ``born``: the attributes it needs to make sense ('.' is its text)."""
-    new = parent.makeelement(step.tag, nsmap=_nsmap(step.tag))
+    new = parent.makeelement(step.tag, nsmap=_nsmap(step.tag)) if step.tag[0] == "{" else parent.makeelement(step.tag)
     if step.key:
         new.set(step.key, step.value)
     for name, value in born.items():
@@ -104,15 +105,13 @@ def create(
             new.text = value
         elif name not in new.attrib:
             new.set(name, value)
-    if before is None:
+    if before is None and len(parent):
         before = _follower(parent, step.tag, order)
     _insert(parent, new, before)
     return new
 
 
-def _nsmap(tag: str) -> dict[str, str] | None:
-    if not tag.startswith("{"):
-        return None
+def _nsmap(tag: str) -> dict[str, str]:
     uri = tag[1:].partition("}")[0]
     return {prefix: known for prefix, known in NAMESPACES.items() if known == uri}
 
@@ -122,12 +121,21 @@ def _follower(parent: Element, tag: str, order: Mapping[str, int]) -> Element | 
     mine = order.get(tag, -1)
     earlier = None
     for sibling in parent.iterchildren(reversed=True):
-        rank = order.get(sibling.tag, -1) if isinstance(sibling.tag, str) else -1
-        if sibling.tag == tag or 0 <= rank <= mine:
-            return sibling.getnext()
+        its = sibling.tag
+        rank = order.get(its, -1)
+        if its == tag or 0 <= rank <= mine:
+            return _behind(sibling)
         if rank > mine >= 0:
             earlier = sibling
     return earlier
+
+
+def _behind(element: Element) -> Element | None:
+    """What comes after an element and the remarks on its line."""
+    following = element.getnext()
+    while following is not None and not isinstance(following.tag, str) and "\n" not in (element.tail or ""):
+        element, following = following, following.getnext()
+    return following
 
 
 def _insert(parent: Element, new: Element, before: Element | None) -> None:
@@ -231,6 +239,9 @@ def get_text(element: Element) -> str:
 
 def set_text(element: Element, text: str) -> None:
     """Put ``text`` where the element's text is, and leave children and comments inside as they are."""
+    if not len(element):
+        element.text = text or None
+        return
     pieces: Sequence[Element] = list(element)
     home = next((inner for inner in pieces if not _blank(inner.tail)), None) if _blank(element.text) else None
     for inner in pieces:
@@ -238,7 +249,5 @@ def set_text(element: Element, text: str) -> None:
             inner.tail = None
     if home is not None:
         home.tail = text
-    elif text or not len(element):
+    elif text or not _blank(element.text):
         element.text = text or None
-    elif not _blank(element.text):
-        element.text = None

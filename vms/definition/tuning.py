@@ -5,6 +5,7 @@ from __future__ import annotations
 from vms.definition.cpu import A_CPUSET, CPUSET
 from vms.definition.nodes import Many, Node
 from vms.definition.properties import Choice, Integer, Presence, Size, Text
+from vms.definition.sentences import say
 
 NUMA_MODES = ("strict", "preferred", "interleave", "restrictive")
 _SHORTEST, _LONGEST, _MOST = 1000, 1_000_000, 17_592_186_044_415
@@ -115,7 +116,7 @@ class BlockDevice(Node):
 
     natural_key = "path"
     order = "path weight read_iops_sec write_iops_sec read_bytes_sec write_bytes_sec"
-    path = Text("path", r"/[^\n]+", "A path begins with “/”.", required=True)
+    path = Text("path", r"/[^\n]+", say("A path begins with “/”."), required=True)
     weight = Integer("weight", 100, 1000)
     read_iops_sec = Integer("read_iops_sec", 0, 2**32 - 1)
     write_iops_sec = Integer("write_iops_sec", 0, 2**32 - 1)

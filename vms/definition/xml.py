@@ -6,11 +6,19 @@ from typing import Any
 
 from lxml import etree
 
+from vms.definition.sentences import say
+
 #: libvirt's own limit for a string over the wire (REMOTE_STRING_MAX), in characters here
 LARGEST = 4 * 2**20
 # One for all: a parser is costly to make, and lxml locks it for whoever is parsing.
 _PARSER = etree.XMLParser(
-    encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, strip_cdata=False
+    encoding="utf-8",
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=False,
+    strip_cdata=False,
+    collect_ids=False,
 )
 
 
@@ -25,15 +33,15 @@ class MalformedDefinition(ValueError):
 def parse(text: str) -> etree._Element:
     """The root element of a domain definition. Raises MalformedDefinition."""
     if len(text) > LARGEST:
-        raise MalformedDefinition(f"More than {LARGEST} characters: larger than libvirt takes.")
+        raise MalformedDefinition(say("More than %(most)s characters, which is more than libvirt takes.", most=LARGEST))
     try:
         root = etree.fromstring(text.encode(), _PARSER)
     except UnicodeEncodeError as error:
-        raise MalformedDefinition("Half a character.", *_place(text, error.start)) from error
+        raise MalformedDefinition(say("Half a character."), *_place(text, error.start)) from error
     except etree.XMLSyntaxError as error:
         raise MalformedDefinition(str(error), *_position(error)) from error
     if root.tag != "domain":
-        raise MalformedDefinition("The root element is not <domain>.", _line(root))
+        raise MalformedDefinition(say("The root element is not <domain>."), _line(root))
     return root
 
 
@@ -41,7 +49,9 @@ def parse_to_edit(text: str) -> etree._Element:
     """Like ``parse``, and refuses a document type declaration too: libvirt writes none, and it could change what is read."""
     root = parse(text)
     if "<!DOCTYPE" in text and root.getroottree().docinfo.internalDTD is not None:
-        raise MalformedDefinition("A document type declaration is not allowed.", *_place(text, text.find("<!DOCTYPE")))
+        raise MalformedDefinition(
+            say("A document type declaration is not allowed."), *_place(text, text.find("<!DOCTYPE"))
+        )
     return root
 
 

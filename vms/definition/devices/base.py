@@ -5,11 +5,12 @@ from __future__ import annotations
 from vms.definition import tree
 from vms.definition.nodes import Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Text, YesNo
+from vms.definition.sentences import say
 
 ALIAS = r"[a-zA-Z0-9_\-.]+"
 UUID = r"[a-fA-F0-9]{8}-([a-fA-F0-9]{4}-){3}[a-fA-F0-9]{12}|[a-fA-F0-9]{32}"
 PATH = r"(/|[a-zA-Z]:\\)[^\n]+"
-A_PATH = "A path begins with “/”."
+A_PATH = say("A path begins with “/”.")
 VIRTIO_MODELS = ("virtio", "virtio-transitional", "virtio-non-transitional")
 HOST_NAME = r"[a-zA-Z0-9.\-:]+"
 
@@ -74,7 +75,7 @@ def pci_text(domain: int | None, bus: int | str | None, slot: int | None, functi
 class Device(Node):
     """Base of all devices."""
 
-    alias = Text("alias@name", ALIAS, "Letters, digits, “_”, “-” and “.”; your own begin with “ua-”.")
+    alias = Text("alias@name", ALIAS, say("Letters, digits, “_”, “-” and “.”; your own begin with “ua-”."))
     address = Nested("address", Address)
 
 

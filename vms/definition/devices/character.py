@@ -6,6 +6,7 @@ from vms.definition.devices.base import Device, Indexed
 from vms.definition.devices.source import Reconnect, SecurityLabel
 from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Text, YesNo
+from vms.definition.sentences import say
 
 TYPES = (
     "pty", "unix", "tcp", "udp", "file", "dev", "pipe", "null", "stdio", "vc", "spicevmc", "spiceport", "nmdm",
@@ -55,7 +56,7 @@ class Character(Device):
     source = Nested("source", Source)
     sources = Many("source", Source)
     protocol = Choice("protocol@type", ("raw", "telnet", "telnets", "tls"))
-    log_file = Text("log@file", r"/[^\n]+", "A path begins with “/”.", whole=True)
+    log_file = Text("log@file", r"/[^\n]+", say("A path begins with “/”."), whole=True)
     log_append = OnOff("log@append")
 
 

@@ -14,6 +14,7 @@ from vms.definition.devices.source import (
 )
 from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Presence, Size, Text, YesNo
+from vms.definition.sentences import say
 
 TYPES = ("file", "block", "dir", "network", "volume", "nvme", "vhostuser")
 BUSES = ("virtio", "sata", "scsi", "ide", "usb", "fdc", "sd", "xen", "uml")
@@ -108,7 +109,9 @@ class Driver(VirtioDriver):
 class Target(Node):
     """``<target>`` of a disk: where the guest sees it."""
 
-    dev = Text("@dev", r"(ioemu:)?(fd|hd|sd|vd|xvd|ubd)[a-zA-Z0-9_]+", "A name such as “vda” or “sdb”.", required=True)
+    dev = Text(
+        "@dev", r"(ioemu:)?(fd|hd|sd|vd|xvd|ubd)[a-zA-Z0-9_]+", say("A name such as “vda” or “sdb”."), required=True
+    )
     bus = Choice("@bus", BUSES)
     tray = Choice("@tray", ("open", "closed"))
     removable = OnOff("@removable")
@@ -184,10 +187,10 @@ class Disk(Bootable, Indexed):
     readonly = Presence("readonly")
     shareable = Presence("shareable")
     transient = Presence("transient")
-    serial = Text("serial", r"[A-Za-z0-9_.+\- ]+", "Letters, digits, spaces and “_.+-”.")
-    wwn = Text("wwn", r"(0x)?[0-9a-fA-F]{16}", "16 hexadecimal digits.")
-    vendor = Text("vendor", r"[ -~]{0,8}", "Up to 8 plain characters.")
-    product = Text("product", r"[ -~]{0,16}", "Up to 16 plain characters.")
+    serial = Text("serial", r"[A-Za-z0-9_.+\- ]+", say("Letters, digits, spaces and “_.+-”."))
+    wwn = Text("wwn", r"(0x)?[0-9a-fA-F]{16}", say("16 hexadecimal digits."))
+    vendor = Text("vendor", r"[ -~]{0,8}", say("Up to 8 plain characters."))
+    product = Text("product", r"[ -~]{0,16}", say("Up to 16 plain characters."))
 
     @property
     def is_empty_drive(self) -> bool:

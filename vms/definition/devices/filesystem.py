@@ -5,6 +5,7 @@ from __future__ import annotations
 from vms.definition.devices.base import A_PATH, PATH, VIRTIO_MODELS, Bootable, Indexed, VirtioDriver
 from vms.definition.nodes import Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Presence, Size, Text
+from vms.definition.sentences import say
 
 _MODE = r"0[0-7]{3}|[0-7]{1,3}"
 
@@ -52,8 +53,8 @@ class Filesystem(Bootable, Indexed):
     access_mode = Choice("@accessmode", ("passthrough", "mapped", "squash"))
     model = Choice("@model", VIRTIO_MODELS)
     multidevs = Choice("@multidevs", ("default", "remap", "forbid", "warn"))
-    file_mode = Text("@fmode", _MODE, "An octal number such as “0640”.")
-    directory_mode = Text("@dmode", _MODE, "An octal number such as “0750”.")
+    file_mode = Text("@fmode", _MODE, say("An octal number such as “0640”."))
+    directory_mode = Text("@dmode", _MODE, say("An octal number such as “0750”."))
     driver = Nested("driver", Driver)
     binary = Nested("binary", Binary)
     source = Nested("source", Source)

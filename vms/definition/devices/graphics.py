@@ -5,6 +5,7 @@ from __future__ import annotations
 from vms.definition.devices.base import A_PATH, HOST_NAME, PATH, Device, Indexed, VirtioDriver
 from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Text, YesNo
+from vms.definition.sentences import say
 
 TYPES = ("vnc", "spice", "dbus", "egl-headless", "sdl", "rdp", "desktop")
 SECURITY = ("any", "secure", "insecure")
@@ -19,7 +20,7 @@ class Listen(Node):
     natural_key = "type"
     born = {"type": "address"}
     type = Choice("@type", ("address", "network", "socket", "none"), required=True)
-    address = Text("@address", HOST_NAME, "A host name or an address.")
+    address = Text("@address", HOST_NAME, say("A host name or an address."))
     network = Text("@network")
     socket = Text("@socket", PATH, A_PATH)
 
@@ -44,10 +45,10 @@ class Graphics(Device):
     tls_port = Integer("@tlsPort", -1, 65535)
     autoport = YesNo("@autoport")
     websocket = Integer("@websocket", -1, 65535)
-    listen = Text("@listen", HOST_NAME, "A host name or an address.")
+    listen = Text("@listen", HOST_NAME, say("A host name or an address."))
     socket = Text("@socket", PATH, A_PATH)
     password = Text("@passwd", keep_space=True)
-    password_valid_to = Text("@passwdValidTo", TIME, "A time such as 2027-01-31T12:00:00.")
+    password_valid_to = Text("@passwdValidTo", TIME, say("A time such as 2027-01-31T12:00:00."))
     connected = Choice("@connected", ("keep", "disconnect", "fail"))
     keymap = Text("@keymap")
     share_policy = Choice("@sharePolicy", ("allow-exclusive", "force-shared", "ignore"))

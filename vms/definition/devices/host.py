@@ -8,16 +8,17 @@ from vms.definition.devices.character import Source as CharacterSource
 from vms.definition.devices.source import Auth, Initiator, NetworkHost
 from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Presence, Text, YesNo
+from vms.definition.sentences import say
 
 _USB_ID = r"(0x)?[0-9a-fA-F]{1,4}"
-_A_USB_ID = "A number such as “0x046d”."
+_A_USB_ID = say("A number such as “0x046d”.")
 
 
 class SourceAddress(Address):
     """``<address>`` of a host's device: of PCI, USB or SCSI, or an mdev's UUID."""
 
     device = Text("@device", r"(0x)?[0-9a-fA-F]{1,3}")
-    uuid = Text("@uuid", UUID, "A UUID.")
+    uuid = Text("@uuid", UUID, say("A UUID."))
 
 
 class Source(Node):

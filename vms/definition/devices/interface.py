@@ -9,6 +9,7 @@ from vms.definition.devices.base import A_PATH, PATH, UUID, Address, Bootable, I
 from vms.definition.devices.source import Reconnect
 from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Text, YesNo
+from vms.definition.sentences import say
 
 TYPES = (
     "network", "bridge", "direct", "ethernet", "user", "hostdev", "vhostuser", "vdpa", "vds", "internal", "mcast", "client",
@@ -25,7 +26,7 @@ class Source(Node):
 
     network = Text("@network")
     portgroup = Text("@portgroup", _NAME)
-    port_id = Text("@portid", UUID, "A UUID.")
+    port_id = Text("@portid", UUID, say("A UUID."))
     bridge = Text("@bridge", r"[a-zA-Z0-9_.\-\\:/ ]*")
     mac_table_manager = Choice("@macTableManager", ("kernel", "libvirt"))
     dev = Text("@dev", _NAME)
@@ -46,9 +47,9 @@ class VirtualPort(Node):
     manager_id = Integer("parameters@managerid", 0, 255)
     type_id = Integer("parameters@typeid", 0, 2**24 - 1)
     type_id_version = Integer("parameters@typeidversion", 0, 255)
-    instance_id = Text("parameters@instanceid", UUID, "A UUID.")
-    profile_id = Text("parameters@profileid", r".{1,39}", "Up to 39 characters.")
-    interface_id = Text("parameters@interfaceid", UUID, "A UUID.")
+    instance_id = Text("parameters@instanceid", UUID, say("A UUID."))
+    profile_id = Text("parameters@profileid", r".{1,39}", say("Up to 39 characters."))
+    interface_id = Text("parameters@interfaceid", UUID, say("A UUID."))
 
 
 class Rate(Node):
@@ -117,7 +118,7 @@ class Interface(Bootable, Indexed):
     type = Choice("@type", TYPES, required=True)
     managed = YesNo("@managed")
     trust_guest_rx_filters = YesNo("@trustGuestRxFilters")
-    mac = Text("mac@address", MAC, "Six pairs of hexadecimal digits, and the first one even.", whole=True)
+    mac = Text("mac@address", MAC, say("Six pairs of hexadecimal digits, and the first one even."), whole=True)
     mac_type = Choice("mac@type", ("generated", "static"))
     mac_check = YesNo("mac@check")
     source = Nested("source", Source)

@@ -6,6 +6,7 @@ from vms.definition.cpu import A_CPUSET, CPUSET
 from vms.definition.devices.base import A_PATH, PATH, UUID, VIRTIO_MODELS, Indexed, VirtioDriver
 from vms.definition.nodes import Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Presence, Size, Text, YesNo
+from vms.definition.sentences import say
 
 
 class Source(Node):
@@ -40,7 +41,7 @@ class MemoryModule(Indexed):
     model = Choice("@model", ("dimm", "nvdimm", "virtio-pmem", "virtio-mem", "sgx-epc"), required=True)
     access = Choice("@access", ("shared", "private"))
     discard = YesNo("@discard")
-    uuid = Text("uuid", UUID, "A UUID.")
+    uuid = Text("uuid", UUID, say("A UUID."))
     source = Nested("source", Source)
     target = Nested("target", Target)
 

@@ -7,6 +7,7 @@ from vms.definition.devices.character import TYPES as CHARACTER_TYPES
 from vms.definition.devices.character import Source as CharacterSource
 from vms.definition.nodes import Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Presence, Text, YesNo
+from vms.definition.sentences import say
 
 TOGGLES = ("ctrl-ctrl", "alt-alt", "shift-shift", "meta-meta", "scrolllock", "ctrl-scrolllock")
 
@@ -42,7 +43,7 @@ class Tpm(Device):
     version = Choice("backend@version", ("2.0", "1.2"), born={"type": "emulator"})
     persistent_state = YesNo("backend@persistent_state", born={"type": "emulator"})
     device = Text("backend/device@path", r"[^\n]+")
-    secret = Text("backend/encryption@secret", UUID, "A UUID.")
+    secret = Text("backend/encryption@secret", UUID, say("A UUID."))
     source = Text("backend/source@path", r"[^\n]+", born={"type": "unix", "mode": "connect"})
     bank_sha1 = Presence("backend/active_pcr_banks/sha1")
     bank_sha256 = Presence("backend/active_pcr_banks/sha256")

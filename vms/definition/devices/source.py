@@ -5,6 +5,7 @@ from __future__ import annotations
 from vms.definition.devices.base import A_PATH, HOST_NAME, PATH, UUID
 from vms.definition.nodes import Node
 from vms.definition.properties import Choice, Integer, Text, YesNo
+from vms.definition.sentences import say
 
 
 class NetworkHost(Node):
@@ -12,7 +13,7 @@ class NetworkHost(Node):
 
     natural_key = "name"
     transport = Choice("@transport", ("tcp", "rdma", "unix"))
-    name = Text("@name", HOST_NAME, "A host name or an address.")
+    name = Text("@name", HOST_NAME, say("A host name or an address."))
     port = Integer("@port", 0, 65535)
     socket = Text("@socket", PATH, A_PATH)
 
@@ -27,7 +28,7 @@ class Auth(Node):
 
     username = Text("@username", r"[a-zA-Z0-9_+\-]+", required=True)
     secret_type = Choice("secret@type", ("ceph", "iscsi"), required=True)
-    secret_uuid = Text("secret@uuid", UUID, "A UUID.")
+    secret_uuid = Text("secret@uuid", UUID, say("A UUID."))
     secret_usage = Text("secret@usage", r"[^/\n]+")
 
 
