@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import uvicorn
 
 
 def serve(host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM. Compression on websockets would cost ten times the throughput of consoles."""
+    # WhiteNoise reads static files in pieces, on a thread; they are small and kept by browsers for ever.
+    warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
     uvicorn.run(
         "kvmdash.asgi:application",
         host=host,

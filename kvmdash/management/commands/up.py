@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +34,8 @@ class Command(BaseCommand):
         call_command("migrate_all")
         password = first_administrator()
         os.environ["KVMDASH_EMBEDDED"] = "1"
+        # uvicorn ends in order and then sends itself the signal again: left to its default it would end us before our child.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         gateway = Gateway()
         gateway.start()
         try:
