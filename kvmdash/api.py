@@ -194,7 +194,9 @@ def docs(request: HttpRequest) -> HttpResponse:
     """This API, described for people. A page of our own: Swagger's needs inline script."""
     schema = api.get_openapi_schema()
     context = {"sections": sections(schema), "problems": problems(), "nav": "api"}
-    return render(request, "api/docs.html", context | {"origin": request.build_absolute_uri("/").rstrip("/")})
+    response = render(request, "api/docs.html", context | {"origin": request.build_absolute_uri("/").rstrip("/")})
+    patch_cache_control(response, private=True, no_store=True)
+    return response
 
 
 def _nothing(_request: HttpRequest, **_kwargs: Any) -> HttpResponse:

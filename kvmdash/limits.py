@@ -71,5 +71,6 @@ async def _refuse(scope: Scope, send: Send) -> None:
         body = json.dumps(problem)
     # Without hanging up, all the rest would be read and thrown away.
     headers = [(b"content-type", kind.encode()), (b"connection", b"close"), (b"cache-control", b"no-store")]
+    headers.append((b"x-content-type-options", b"nosniff"))
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})

@@ -189,6 +189,7 @@ if TLS_PROXY:
     SECURE_HSTS_PRELOAD = env.bool("KVMDASH_HSTS_PRELOAD", default=True)
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    LANGUAGE_COOKIE_SECURE = True
 TRUSTED_PROXIES: list[str] = env.list("KVMDASH_TRUSTED_PROXIES", default=[])
 METRICS_TOKEN = env.str("KVMDASH_METRICS_TOKEN", default="")
 METRICS_FROM: list[str] = env.list("KVMDASH_METRICS_FROM", default=[])

@@ -109,6 +109,10 @@ def test_logging_in_over_tls_gives_cookies_for_tls_alone(dashboard, stranger):
         assert {"secure", "httponly", "samesite=lax"} <= {part.strip() for part in cookies[name].split(";")}, name
     page = stranger.ask("GET", "/")
     assert page.status == 200
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
+    body = f"csrfmiddlewaretoken={token}&language=vi".encode()
+    stranger.ask("POST", "/i18n/language/", body, Origin=stranger.proxy.origin)
+    assert "secure" in next(line for line in stranger.set_cookies if line.startswith("django_language=")).lower()
     assert page.headers["Strict-Transport-Security"].startswith("max-age=31536000")
     assert newest(dashboard, "login") == (BROWSER, "done")
 
