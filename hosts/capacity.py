@@ -61,7 +61,7 @@ class Totals:
     cpus: int
     vcpus: int
     memory: int
-    memory_used: int
+    memory_used: int | None
     memory_allocated: int
     cpu_percent: float | None
 
@@ -101,10 +101,15 @@ def totals_of(rows: Iterable[HostRow]) -> Totals:
         cpus=sum(row.host.cpus for row in live),
         vcpus=sum(row.vcpus for row in live),
         memory=sum(row.host.memory for row in live),
-        memory_used=sum(row.host.memory_used or 0 for row in live),
+        memory_used=_memory_used(live),
         memory_allocated=sum(row.memory_allocated for row in live),
         cpu_percent=_mean_cpu(live),
     )
+
+
+def _memory_used(rows: list[HostRow]) -> int | None:
+    measured = [row.host.memory_used for row in rows if row.host.memory_used is not None]
+    return sum(measured) if measured else None
 
 
 def _mean_cpu(rows: list[HostRow]) -> float | None:

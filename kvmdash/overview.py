@@ -33,7 +33,6 @@ def numbers(user: User) -> Context:
         "alarms": len(open_alarms(user)),
         "urls": {"vms": reverse("vms:list"), "hosts": reverse("hosts:list")},
         "unseen": sum(row.guests for row in rows if not row.is_live),
-        "memory_percent": round(100 * totals.memory_used / totals.memory) if totals.memory else None,
     }
 
 

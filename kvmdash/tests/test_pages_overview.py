@@ -78,6 +78,11 @@ def test_capacity_counts_storage_once_however_many_hosts_share_it(people) -> Non
     assert "512 GiB · 512 GiB / 2 TiB" in text
 
 
+def test_what_no_host_measures_is_not_said_to_be_nothing(people) -> None:
+    make_host("kvm1", memory_used=None)
+    assert "Memory used – / 16 GiB" in part("numbers", people["viewer"])
+
+
 def test_a_host_that_was_disabled_is_not_counted_among_those_that_should_answer(people) -> None:
     make_host("kvm1")
     make_host("kvm2", state="disabled", enabled=False)

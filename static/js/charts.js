@@ -38,6 +38,8 @@ function timeWords(ticks, step) {
 // Round figures of bytes are powers of two; uPlot would choose powers of ten.
 const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 const STEPS = { bytes: POWERS, kib: POWERS, rate: POWERS };
+// What is drawn high at least: an idle guest is a flat line, not a mountain range of single bytes.
+const LEAST = { bytes: 1024, kib: 1, rate: 1024, bits: 125, percent: 1 };
 const tickWords = (tick, unit) => (unit === "percent" ? `${format(tick)} %` : format(tick, unit));
 
 function moment(time) {
@@ -86,7 +88,7 @@ class Chart {
       legend: { live: true },
       scales: {
         x: { time: true, range: () => this.window() },
-        y: { range: (_plot, low, high) => [0, limit ?? Math.max(high || 0, 1e-9) * 1.1] },
+        y: { range: (_plot, low, high) => [0, limit ?? Math.max((high || 0) * 1.1, LEAST[unit] ?? 1e-9)] },
       },
       axes: this.axes(unit),
       series: [

@@ -26,6 +26,7 @@ hear("figures", ({ frames }) => {
   const fresh = [...hosts].filter(([, frame]) => newest - (frame.at ?? 0) < QUIET);
   // Until every host has told its figures, a sum of some would look like a fall.
   if (fresh.length < findAll("[data-cpus-of]").filter((place) => !place.closest(".is-unseen")).length) return;
-  const used = fresh.reduce((sum, [, frame]) => sum + (frame.mem_used ?? 0), 0);
+  const measured = fresh.map(([, frame]) => frame.mem_used).filter((bytes) => typeof bytes === "number");
+  const used = measured.length ? measured.reduce((sum, bytes) => sum + bytes, 0) : null;
   receive({ "cluster:all": { cpu: weighted(fresh), mem_used: used, at: newest } });
 });
