@@ -8,11 +8,7 @@ from typing import Any
 from lxml import etree
 
 from vms.definition import metadata
-
-UNITS = {
-    "b": 1, "bytes": 1, "kb": 10**3, "k": 2**10, "kib": 2**10, "mb": 10**6, "m": 2**20, "mib": 2**20,
-    "gb": 10**9, "g": 2**30, "gib": 2**30, "tb": 10**12, "t": 2**40, "tib": 2**40,
-}  # fmt: skip
+from vms.definition.sizes import UNITS, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +83,19 @@ def _os_name(own: etree._Element | None) -> str:
 def _vcpus(vcpu: etree._Element | None) -> int:
     if vcpu is None:
         return 1
-    return int(vcpu.get("current") or (vcpu.text or "1").strip() or 1)
+    return _number(vcpu.get("current") or vcpu.text, 1)
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    """What is no number, in a definition that somebody else wrote, must not keep a guest from being shown."""
+    number = whole_number(text or "")
+    return otherwise if number is None else number
 
 
 def _bytes(element: etree._Element | None) -> int:
-    if element is None or not (element.text or "").strip():
+    if element is None:
         return 0
-    return int(str(element.text).strip()) * UNITS.get(element.get("unit", "KiB").lower(), 1024)
+    return _number(element.text, 0) * UNITS.get(element.get("unit", "KiB").lower(), 1024)
 
 
 def _get(element: etree._Element | None, name: str, default: str = "") -> str:
@@ -149,8 +151,8 @@ def _graphics(graphics: etree._Element) -> dict[str, Any]:
     listen = children(graphics).get("listen")
     return {
         "type": graphics.get("type", ""),
-        "port": int(graphics.get("port") or -1),
-        "websocket": int(graphics.get("websocket") or -1),
+        "port": _number(graphics.get("port"), -1),
+        "websocket": _number(graphics.get("websocket"), -1),
         "listen": graphics.get("listen") or _get(listen, "address"),
         "listen_type": _get(listen, "type", "address"),
     }
