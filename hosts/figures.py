@@ -32,13 +32,18 @@ def guest_figures(before: GuestCounters | None, now: GuestCounters) -> dict[str,
     if before is None or now.at <= before.at:
         return figures | _NO_RATES
     seconds = now.at - before.at
-    used = max(0, now.cpu_ns - before.cpu_ns) / 1e9 / seconds
-    figures["cpu"] = round(min(100.0, 100.0 * used / max(1, now.vcpus)), 1)
-    figures["rd"] = round(max(0, now.read - before.read) / seconds)
-    figures["wr"] = round(max(0, now.write - before.write) / seconds)
-    figures["rx"] = round(max(0, now.received - before.received) / seconds)
-    figures["tx"] = round(max(0, now.sent - before.sent) / seconds)
+    used = (now.cpu_ns - before.cpu_ns) / 1e9 / seconds
+    figures["cpu"] = round(min(100.0, 100.0 * used / max(1, now.vcpus)), 1) if used > 0 else 0.0
+    figures["rd"] = _rate(now.read - before.read, seconds)
+    figures["wr"] = _rate(now.write - before.write, seconds)
+    figures["rx"] = _rate(now.received - before.received, seconds)
+    figures["tx"] = _rate(now.sent - before.sent, seconds)
     return figures
+
+
+def _rate(bytes_more: int, seconds: float) -> int:
+    """Bytes a second; a counter that fell began anew."""
+    return round(bytes_more / seconds) if bytes_more > 0 else 0
 
 
 _NO_RATES: dict[str, None] = dict.fromkeys(("cpu", "rd", "wr", "rx", "tx"))

@@ -18,6 +18,7 @@ from django.db.models import F, Max, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
+from hosts import bulk
 from hosts.models import Host, Operation
 from hosts.operations.kind import registry
 from hosts.operations.presenter import size
@@ -103,10 +104,19 @@ def _compare(host_id: int, moved: list[Sighting], ids: dict[uuid.UUID, int], now
     for version in fresh:
         version.host_name = name
     _credit(fresh, last, now)
-    DefinitionVersion.objects.bulk_create(fresh)
+    _insert(fresh)
     for sighting in moved:
         sighting.version = sighting.version  # The key is known only now.
     _prune([version.vm_id for version in fresh if version.vm_id in last])
+
+
+def _insert(fresh: list[DefinitionVersion]) -> None:
+    """Write them. The guests' rows are ours, so the newest version of each is the one just written."""
+    bulk.insert(fresh)
+    newest = DefinitionVersion.objects.filter(vm_id__in=[version.vm_id for version in fresh]).order_by()
+    keys = dict(newest.values_list("vm_id").annotate(Max("pk")))
+    for version in fresh:
+        version.pk = keys[version.vm_id]
 
 
 def _fill_in(versions: list[DefinitionVersion]) -> None:

@@ -103,8 +103,10 @@ def guest_gone(host_id: int, uuid: str) -> None:
 
 
 def _mark_absent(host_id: int, present: set[str], now: datetime) -> list[str]:
-    known = Sighting.objects.filter(host_id=host_id, absent_since=None).values_list("vm_id", flat=True)
-    gone = [uuid for uuid in known if str(uuid) not in present]
+    known = Sighting.objects.filter(host_id=host_id, absent_since=None)
+    if known.count() == len(present):
+        return []  # All that are there were just written.
+    gone = [uuid for uuid in known.values_list("vm_id", flat=True) if str(uuid) not in present]
     Sighting.objects.filter(host_id=host_id, vm_id__in=gone).update(absent_since=now)
     if gone:
         storage.released(host_id, gone)

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import structlog
 from django.utils import timezone
+from lxml import etree
 
 from hosts import alarms, notify
 from vms.definition.summary import Summary, summarize
@@ -84,10 +85,18 @@ def _take_state(vm: VirtualMachine, best: Sighting, present: list[Sighting]) -> 
         vm.addresses = []
 
 
+def domain_of(sighting: Sighting) -> etree._Element:
+    """The definition as it runs, read once for all who want to know something of it. Raises MalformedDefinition."""
+    found: etree._Element | None = sighting.__dict__.get("_domain")
+    if found is None:
+        found = sighting.__dict__["_domain"] = parse(sighting.live_definition)
+    return found
+
+
 def _take_definition(vm: VirtualMachine, sighting: Sighting) -> None:
     """Read what pages show of it, and the tags."""
     try:
-        summary = summarize(parse(sighting.live_definition))
+        summary = summarize(domain_of(sighting))
     except MalformedDefinition as error:
         log.warning("a definition could not be read", vm=str(vm.uuid), host=sighting.host.name, error=str(error))
         return

@@ -12,6 +12,7 @@ from hosts.models import StorageClaim
 from vms.definition.storage import Claim, claims_of
 from vms.definition.xml import MalformedDefinition, parse
 from vms.models import Sighting
+from vms.settling import domain_of
 
 #: states in which a hypervisor process has the images open
 OPEN = ("running", "paused", "pmsuspended")
@@ -36,7 +37,8 @@ def _claims(sighting: Sighting) -> list[Claim]:
     domains: list[etree._Element] = []
     for text in {sighting.live_definition, sighting.inactive_definition}:
         try:
-            domains += [parse(text)] if text else []
+            if text:
+                domains.append(domain_of(sighting) if text == sighting.live_definition else parse(text))
         except MalformedDefinition:
             continue  # vms.inventory says so; what the other one names is known all the same.
     return claims_of(domains)

@@ -262,7 +262,8 @@ class _Listing:
 
     def __init__(self, raw: libvirt.virConnect) -> None:
         self.domains = raw.listAllDomains(0)
-        self._persistent = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)
+        # Few are, so asking for these is the shorter answer.
+        self._transient = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)
         self._autostart = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
         self._saved = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
         self._having_snapshots = _having(raw, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
@@ -282,7 +283,7 @@ class _Listing:
     def _read_one(self, domain: libvirt.virDomain) -> GuestRecord:
         key = domain.UUIDString()
         state, reason = self._states.get(key) or domain.state()
-        facts = (key in self._persistent, key in self._autostart, key in self._saved)
+        facts = (key not in self._transient, key in self._autostart, key in self._saved)
         snapshots = read_snapshots(domain) if key in self._having_snapshots else ()
         return _record(domain, state, reason, *facts, snapshots)
 

@@ -40,6 +40,8 @@ def _read(raw: libvirt.virConnect) -> list[GuestCounters]:
 
 def _counters(uuid: str, now: float, stats: dict[str, int]) -> GuestCounters:
     memory = stats.get("balloon.current", 0) * 1024
+    read, write = _sums(stats, "block", "rd.bytes", "wr.bytes")
+    received, sent = _sums(stats, "net", "rx.bytes", "tx.bytes")
     return GuestCounters(
         uuid=uuid,
         at=now,
@@ -47,10 +49,10 @@ def _counters(uuid: str, now: float, stats: dict[str, int]) -> GuestCounters:
         vcpus=stats.get("vcpu.current", 1),
         memory=memory,
         memory_used=_memory_used(memory, stats),
-        read=_sum(stats, "block", "rd.bytes"),
-        write=_sum(stats, "block", "wr.bytes"),
-        received=_sum(stats, "net", "rx.bytes"),
-        sent=_sum(stats, "net", "tx.bytes"),
+        read=read,
+        write=write,
+        received=received,
+        sent=sent,
     )
 
 
@@ -63,8 +65,10 @@ def _memory_used(memory: int, stats: dict[str, int]) -> int | None:
     return None
 
 
-def _sum(stats: dict[str, int], group: str, name: str) -> int:
-    total = 0
+def _sums(stats: dict[str, int], group: str, one: str, other: str) -> tuple[int, int]:
+    """Two counters of all disks or cards, each added up."""
+    total_one = total_other = 0
     for index in range(stats.get(f"{group}.count", 0)):
-        total += stats.get(f"{group}.{index}.{name}", 0)
-    return total
+        total_one += stats.get(f"{group}.{index}.{one}", 0)
+        total_other += stats.get(f"{group}.{index}.{other}", 0)
+    return total_one, total_other
