@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from typing import Any
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -14,6 +17,8 @@ from hosts import audit, notify, secrets
 from hosts.audit import Actor
 from hosts.models import User
 from hosts.requests import client_address
+
+log = structlog.get_logger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -33,7 +38,12 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return secrets.encrypt(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return secrets.decrypt(encrypted_text) if is_sealed(encrypted_text) else encrypted_text
+        """What cannot be opened any more becomes a secret that nobody has: no code is right, and the log says why."""
+        try:
+            return secrets.decrypt(encrypted_text) if is_sealed(encrypted_text) else encrypted_text
+        except secrets.SecretUnreadable:
+            log.error("a second factor cannot be read: the encryption key that it was stored with is missing")
+            return base64.b32encode(os.urandom(20)).decode()
 
 
 def is_sealed(text: str) -> bool:

@@ -145,3 +145,13 @@ def test_the_rotation_reaches_every_column_of_secrets(people: dict[str, Any], se
 
 def stored(model: Any, name: str) -> Any:
     return model.objects.exclude(**{name: ""}).values_list("pk", name)
+
+
+def test_a_second_factor_that_cannot_be_read_lets_nobody_in(people: dict[str, Any], settings: Any) -> None:
+    TOTP.activate(people["operator"], SECRET)
+    codes = RecoveryCodes.activate(people["operator"]).generate_codes()
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    row = Authenticator.objects.get(type="totp")
+    for code in (code_of(SECRET), code_of("A" * 32), code_of(""), ""):
+        assert not TOTP(row).validate_code(code)
+    assert not RecoveryCodes(Authenticator.objects.get(type="recovery_codes")).validate_code(codes[0])

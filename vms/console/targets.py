@@ -14,6 +14,7 @@ from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.guest import Guest
 from hosts.hypervisor.uri import LibvirtUri, parse
 from hosts.models import Host
+from hosts.secrets import SecretUnreadable
 from hosts.targets import configuration_of, ssh_config_of, target_of
 from vms.console.closing import MOVED, NO_SCREEN, UNREACHABLE, Closing
 from vms.console.line import Target
@@ -91,7 +92,7 @@ class LibvirtTargets:
             definition = Guest(self.connections.get(host), str(vm.uuid)).definition(secure=True)
         except errors.NotFound as error:
             raise Closing(MOVED, "The guest is not on this host any more.") from error
-        except (errors.HypervisorError, errors.InvalidUri) as error:
+        except (errors.HypervisorError, errors.InvalidUri, SecretUnreadable) as error:
             raise Closing(UNREACHABLE, str(error)) from error
         return reach(host, screen_of(definition))
 
