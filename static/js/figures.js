@@ -5,6 +5,8 @@
 import { announce, findAll, hear } from "./dom.js";
 import { format } from "./format.js";
 
+const HIGH = 85; // percent of a bar from which it warns, as in templates/ui/_bar.html
+const FULL = 95;
 const latest = new Map(); // "vm:UUID" → its last frame
 
 // "vm:UUID:cpu" → ["vm:UUID", "cpu"]
@@ -31,7 +33,10 @@ function fill(element) {
   if (value === undefined) return;
   if (element instanceof SVGElement) {
     const of = Number(element.dataset.of ?? 100) || 100;
-    element.setAttribute("width", String(Math.max(0, Math.min(100, (value / of) * 100))));
+    const share = Math.max(0, Math.min(100, (value / of) * 100));
+    element.setAttribute("width", String(share));
+    element.ownerSVGElement?.classList.toggle("is-full", share >= FULL);
+    element.ownerSVGElement?.classList.toggle("is-high", share >= HIGH && share < FULL);
   } else {
     element.value = value;
   }
