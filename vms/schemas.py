@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from lxml import etree
 
 from vms.definition import schema
-from vms.definition.schema import Finding
 from vms.definition.xml import parse_to_edit
 
 log = structlog.get_logger(__name__)
@@ -29,11 +29,22 @@ MOST_TRIES, MOST_SECONDS = 400, 1.0
 #: findings that are told
 MOST = 20
 Culprit = tuple[etree._Element, str]
+
+
+class Finding(NamedTuple):
+    """One thing that the schema does not allow, at ``line`` and ``column`` (0: unknown) in the element ``path``."""
+
+    line: int
+    column: int
+    path: str
+    message: str
+
+
 _lock = threading.Lock()
 
 
 def check(text: str) -> list[Finding] | None:
-    """What the schema has against a definition, the place found as exactly as can be; None where no schema is installed.
+    """What the schema has against a definition, the place found as exactly as can be; None where it cannot be checked.
 
     Raises MalformedDefinition.
     """
@@ -42,7 +53,11 @@ def check(text: str) -> list[Finding] | None:
         rules = _rules()
         if rules is None:
             return None
-        found = schema.findings(rules, text)
+        try:
+            found = [Finding(one.line, 0, one.path, one.message) for one in schema.findings(rules, text)]
+        except schema.CannotCheck as error:
+            log.info("a definition was not checked", reason=str(error))
+            return None
         if not found:
             return []
         culprits = list(_culprits(root, rules))
