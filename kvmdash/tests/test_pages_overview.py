@@ -39,6 +39,19 @@ def test_every_role_sees_the_overview_and_a_stranger_the_login(people) -> None:
     assert browser(None).get("/").status_code == 302
 
 
+def test_an_address_that_leads_nowhere_leaves_the_way_on_in_sight(people) -> None:
+    for address, sentence in (
+        ("/no/such/page/", "The address is wrong"),
+        (f"/vms/{uuid.uuid4()}/", "There is no such machine."),
+    ):
+        answer = browser(people["viewer"]).get(address)
+        text = words(answer)
+        assert answer.status_code == 404
+        assert sentence in text
+        assert 'id="drawer"' in text and 'id="tree"' in text
+        assert "Resolver404" not in text
+
+
 def test_the_three_numbers_count_what_answers(people) -> None:
     one = make_host("kvm1", cpus=8)
     make_guest(one, "a", vcpus=4, memory=2**31)
