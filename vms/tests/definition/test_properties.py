@@ -100,8 +100,9 @@ def test_a_refused_value_says_why_and_touches_nothing():
     before = found.to_xml()
     for path, value in [
         ("memory", "1"), ("memory", 2**70), ("vcpu.count", 0), ("vcpu.count", True), ("name", ""), ("title", "a\nb"),
-        ("title", "\x01"), ("description", "\udc80"), ("title", 5), ("devices.disks[vda].readonly", "yes"), ("cpu.migratable", "on"),
-        ("tags", ["", "x"]), ("tags", [5]), ("os.boot_devices", ["hd", "x"]), ("devices.disks[vda].driver.cache", ""), ("uuid", "x"),
+        ("title", "\x01"), ("description", "\udc80"), ("title", 5), ("devices.disks[vda].readonly", "yes"),
+        ("cpu.migratable", "on"), ("tags", ["", "x"]), ("tags", [5]), ("os.boot_devices", ["hd", "x"]),
+        ("devices.disks[vda].driver.cache", ""), ("uuid", "x"),
     ]:  # fmt: skip
         with pytest.raises(InvalidValue) as error:
             found.set(path, value)
