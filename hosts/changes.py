@@ -44,7 +44,7 @@ def remove(host: Host, actor: Actor) -> None:
         host.delete()
         audit.record(actor, "host.remove", host.name, uri=host.uri)
         _tell(pk)
-        notify.changed("vms", "vms-tree", "resources", "alarms", "operations")
+        notify.changed("vms", "vms-states", "resources", "alarms", "operations")
 
 
 def _tell(pk: int) -> None:

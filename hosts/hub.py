@@ -157,6 +157,7 @@ class Hub:
 #: topics that make whole lists stale, so that pages read them again → the verb that lets see such a list
 STALE_TOPICS = {
     "vms": "vm.view",
+    "vms-states": "vm.view",
     "hosts": "host.view",
     "operations": "operation.view",
     "resources": "host.view",

@@ -149,7 +149,7 @@ def register() -> None:
             "tree-host",
             "shell/_tree_host.html",
             "host.view",
-            lambda i: [f"host:{i}", "vms-tree"],
+            lambda i: [f"host:{i}", "vms"],
             _tree_host_context,
             late=True,
         )
@@ -159,7 +159,7 @@ def register() -> None:
             "tree",
             "shell/_tree.html",
             "host.view",
-            lambda _id: ["hosts", "vms-tree"],
+            lambda _id: ["hosts", "vms"],
             lambda _i, user: {"shell": {"hosts": tree(user)}},
             late=True,
         )

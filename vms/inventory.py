@@ -297,7 +297,7 @@ def _write_sightings(looks: list[_Look]) -> None:
 
 def _tell(vms: list[VirtualMachine], noticed: Noticed) -> None:
     if vms:
-        wider = ("vms", "vms-tree")[: int(noticed)]
+        wider = ("vms-states", "vms")[: int(noticed)]
         notify.changed(*(f"vm:{vm.uuid}" for vm in vms), *wider, "vms-any")
 
 

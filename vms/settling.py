@@ -29,23 +29,22 @@ SETTLED = (
 
 
 class Noticed(IntEnum):
-    """Who sees that a guest was settled: its own pages, lists (by state, folder), or also who shows which guests there are."""
+    """Who sees that a guest was settled: its own pieces; lists that choose or sort by its state; all that list guests."""
 
     ITSELF = 0
-    IN_LISTS = 1
-    IN_THE_TREE = 2
+    BY_STATE = 1
+    IN_LISTS = 2
 
 
 def settle(vm: VirtualMachine, sightings: list[Sighting], *, moved: bool = True) -> Noticed:
     """Say it. ``moved``: a definition may be another than at the last look; otherwise only that of a new place is read."""
-    tree = (vm.name, vm.host_id, vm.absent_since)
-    listed = (vm.power_state, vm.folder)
+    listed, state = (vm.name, vm.host_id, vm.folder, vm.absent_since), vm.power_state
     is_new = vm._state.adding or vm.seen_at is None
     present = [s for s in sightings if s.absent_since is None]
     _watch_for_split_brain(vm, present)
     if not present:
         _take_absence(vm)
-        return Noticed.IN_THE_TREE
+        return Noticed.IN_LISTS
     best = max(present, key=lambda s: (PRECEDENCE[s.power_state], s.host.is_connected, s.since))
     found_by = (vm.name, vm.host_id, vm.addresses)
     if moved or is_new or vm.host_id != best.host_id:
@@ -53,9 +52,9 @@ def settle(vm: VirtualMachine, sightings: list[Sighting], *, moved: bool = True)
     _take_state(vm, best, present)
     if vm.seen_tags is not None or found_by != (vm.name, vm.host_id, vm.addresses):
         vm.search_text = search_text(vm, vm.seen_tags if vm.seen_tags is not None else tag_names(vm))
-    if is_new or tree != (vm.name, vm.host_id, None):
-        return Noticed.IN_THE_TREE
-    return Noticed.ITSELF if listed == (vm.power_state, vm.folder) else Noticed.IN_LISTS
+    if is_new or listed != (vm.name, vm.host_id, vm.folder, None):
+        return Noticed.IN_LISTS
+    return Noticed.ITSELF if state == vm.power_state else Noticed.BY_STATE
 
 
 def _take_absence(vm: VirtualMachine) -> None:

@@ -46,6 +46,7 @@ def vm_list(request: HttpRequest) -> HttpResponse:
         "columns": rows.columns_of(shown),
         "heads": [column for column in rows.COLUMNS if column.name in shown],
         "sort": request.GET.get("sort") or "name",
+        "stale": stale_topics(request.GET),
         "sizes": SIZES,
         "size": page.paginator.per_page,
         "bulk": bulk,
@@ -53,6 +54,12 @@ def vm_list(request: HttpRequest) -> HttpResponse:
     }
     template = "vms/_list.html" if request.headers.get("HX-Target") == "vm-list" else "vms/list.html"
     return render(request, template, context, status=400 if context["error"] else 200)
+
+
+def stale_topics(params: QueryDict) -> str:
+    """When the list is to be read again: all guests by name stay where they are whatever their states are."""
+    by_name = (params.get("sort") or "name") in ("name", "-name")
+    return "vms" if by_name and not active_filters(params) else "vms vms-states"
 
 
 def _page(visible: Any, params: QueryDict) -> Page[VirtualMachine]:
