@@ -38,6 +38,7 @@ pytestmark = pytest.mark.services
 
 KINDS = ("nginx", "caddy")
 FORGED = "6.6.6.6"
+METRICS = "m" * 40
 GUEST = (
     "<domain type='test'><name>seen</name><memory unit='MiB'>64</memory><os><type>hvm</type></os>"
     "<devices><graphics type='vnc' port='{port}' autoport='no' listen='127.0.0.1'/></devices></domain>"
@@ -63,7 +64,7 @@ def dashboard(test_host, screen):
         program_of(kind)
     guest = libvirt.open(test_host.uri).createXML(GUEST.format(port=screen.port), 0)
     ports = {kind: free_port() for kind in KINDS}
-    running = Deployed(list(ports.values()))
+    running = Deployed(list(ports.values()), KVMDASH_METRICS_TOKEN=METRICS)
     running.ports = ports
     running.guest = guest.UUIDString()
     running.prepare("kvm1", test_host.uri)
@@ -216,6 +217,12 @@ def test_what_a_gateway_that_is_down_makes_a_proxy_write_holds_no_ticket(dashboa
         assert ticket not in lonely.logs()
     finally:
         lonely.stop()
+
+
+def test_the_figures_are_for_whoever_has_the_token(stranger):
+    assert stranger.ask("GET", "/metrics").status == 403
+    answer = stranger.ask("GET", "/metrics", Authorization=f"Bearer {METRICS}")
+    assert (answer.status, 'kvmdash_workers{role="inventory"} 1.0' in answer.text) == (200, True)
 
 
 # --- past the proxy
