@@ -81,6 +81,9 @@ def observe(kind: Kind, task: Task) -> dict[str, Any]:
             raise Uncertain(
                 say("%(text)s Whether this was done before the guest went cannot be told.", text=error)
             ) from error
+        except Refused as error:
+            # "Nothing was done" is not for recover() to say: it is called when something may have been.
+            raise Uncertain(str(error)) from error
         except DATABASE_AWAY as error:
             log.warning("an operation waits for the database", error=str(error))
         except Unreachable as error:

@@ -97,10 +97,11 @@ class Define(GuestKind):
         return "\n".join([*renaming, _define_command(name, arguments)])
 
     def run(self, task: Task) -> dict[str, Any]:
-        guest, arguments = self.guest(task), task.arguments
+        arguments = task.arguments
         vm = VirtualMachine.objects.get(pk=task.uuid)
         text, typed = _text(vm, arguments), _typed(task.operation)
         with task.looking():
+            guest = self.guest(task)
             plain = guest.definition(inactive=True)
             secure = guest.definition(inactive=True, secure=True)
         if meaning(INACTIVE, plain) != arguments["base"]:
