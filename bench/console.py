@@ -308,18 +308,16 @@ def compare(ports: dict[str, int], streams: list[int], consoles: int, seconds: f
 
 def speeds(took: dict[str, list[dict[str, float]]], streams: list[int]) -> list[Figure]:
     """Bytes a second against websockify's, each road's against websockify's of the same round."""
-    found = []
-    for road, goal in (("gateway", 0.9), ("one port", 0.5)):
-        for count in streams:
-            found.append(
-                at_least(
-                    f"bytes, {road} ÷ websockify, {count} streams",
-                    over(took, road, "websockify", str(count)),
-                    goal,
-                    "×",
-                )
-            )
-    return found
+    return [
+        at_least(
+            f"bytes, {road} ÷ websockify, {count} streams",
+            over(took, road, "websockify", str(count)),
+            goal,
+            "×",
+        )
+        for road, goal in (("gateway", 0.9), ("one port", 0.5))
+        for count in streams
+    ]
 
 
 def trips(took: dict[str, list[dict[str, float]]]) -> list[Figure]:
