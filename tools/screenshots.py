@@ -71,6 +71,13 @@ def nothing(_page: Page) -> None:
     """The page as it opens."""
 
 
+def first_link(page: Page, path: str) -> str:
+    """Where the first row of a list leads; '' when the list is empty."""
+    page.goto(path)
+    link = page.locator("#page [data-row-link]").first
+    return (link.get_attribute("href") or "") if link.count() else ""
+
+
 def pictures(page: Page) -> dict[str, tuple[str, Step]]:
     """Name of the picture: address, and what to do there before it is taken."""
     guests = page.request.get("/api/v1/vms?page_size=200").json()["items"]
@@ -104,6 +111,9 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         "host-edit": (f"{host}edit/", nothing),
         "host-remove": (f"{host}remove/", nothing),
         "storage": ("/hosts/storage/", nothing),
+        "storage-library": ("/hosts/storage/library/", nothing),
+        "storage-unused": ("/hosts/storage/unused/", nothing),
+        "storage-define": ("/hosts/storage/define/", nothing),
         "networks": ("/hosts/networks/", nothing),
         "operations": ("/operations/", nothing),
         "people": ("/administration/", nothing),
@@ -118,10 +128,17 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         "error-vm": ("/vms/00000000-0000-0000-0000-000000000001/", nothing),
         "console-window": (f"{vm}console/window/", nothing),
     }
-    found |= {f"vm-{tab}": (f"{vm}{tab}/", nothing) for tab in ("devices", "console", "operations", "definition")}
+    found |= {
+        f"vm-{tab}": (f"{vm}{tab}/", nothing) for tab in ("devices", "console", "snapshots", "operations", "definition")
+    }
     found |= {
         f"host-{tab}": (f"{host}{tab}/", nothing) for tab in ("guests", "storage", "networks", "operations", "settings")
     }
+    found |= {f"vm-definition-{part}": (f"{vm}definition/{part}/", nothing) for part in ("edit", "versions", "compare")}
+    if pool := first_link(page, "/hosts/storage/"):
+        found["storage-pool"] = (pool, nothing)
+    if volume := first_link(page, "/hosts/storage/unused/") or first_link(page, pool or "/hosts/storage/library/"):
+        found["storage-volume"] = (volume, nothing)
     operations = page.request.get("/api/v1/operations?page_size=50").json()["items"]
     for operation in reversed(operations):
         found[f"operation-{operation['kind']}-{operation['state']}"] = (f"/operations/{operation['id']}/", nothing)
