@@ -71,11 +71,19 @@ def nothing(_page: Page) -> None:
     """The page as it opens."""
 
 
-def first_link(page: Page, path: str) -> str:
-    """Where the first row of a list leads; '' when the list is empty."""
+def links(page: Page, path: str) -> list[str]:
+    """Where the rows of a list lead."""
     page.goto(path)
-    link = page.locator("#page [data-row-link]").first
-    return (link.get_attribute("href") or "") if link.count() else ""
+    return [link.get_attribute("href") or "" for link in page.locator("#page [data-row-link]").all()]
+
+
+def storage(page: Page) -> dict[str, tuple[str, Step]]:
+    """The first pool that holds a volume, and the volume."""
+    pools = links(page, "/hosts/storage/")
+    for pool in pools:
+        if volumes := links(page, pool):
+            return {"storage-pool": (pool, nothing), "storage-volume": (volumes[0], nothing)}
+    return {"storage-pool": (pools[0], nothing)} if pools else {}
 
 
 def pictures(page: Page) -> dict[str, tuple[str, Step]]:
@@ -135,10 +143,7 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         f"host-{tab}": (f"{host}{tab}/", nothing) for tab in ("guests", "storage", "networks", "operations", "settings")
     }
     found |= {f"vm-definition-{part}": (f"{vm}definition/{part}/", nothing) for part in ("edit", "versions", "compare")}
-    if pool := first_link(page, "/hosts/storage/"):
-        found["storage-pool"] = (pool, nothing)
-    if volume := first_link(page, "/hosts/storage/unused/") or first_link(page, pool or "/hosts/storage/library/"):
-        found["storage-volume"] = (volume, nothing)
+    found |= storage(page)
     operations = page.request.get("/api/v1/operations?page_size=50").json()["items"]
     for operation in reversed(operations):
         found[f"operation-{operation['kind']}-{operation['state']}"] = (f"/operations/{operation['id']}/", nothing)
