@@ -311,6 +311,11 @@ class Stands:
         }
         self.asked = self._shell("ask", given)
 
+    def ask_one(self, kind: str) -> None:
+        """Ask for one of them."""
+        stand = self.all[kind]
+        self.asked = self._shell("ask", {kind: [stand.identity, stand.arguments(), 0]})
+
     def records(self) -> dict[str, dict[str, Any]]:
         """The operations that were asked for, by kind."""
         items = self.program.get(f"operations?page_size={3 * len(self.all)}")["items"]

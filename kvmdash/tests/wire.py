@@ -42,6 +42,7 @@ class Wire:
         #: changes that reached the host since the cable was armed
         self.delivered: list[int] = []
         self._at_the_change: Callable[[], None] = lambda: None
+        self._held: list[tuple[socket.socket, bytes]] = []
         self._mode = "open"
         self._lock = threading.Lock()
         self._socket = socket.create_server(("127.0.0.1", self.port), backlog=64)
@@ -56,6 +57,7 @@ class Wire:
     def arm(self, moment: str, then: Callable[[], None] = lambda: None) -> None:
         """Go silent at the next change: ``before`` it reaches the host, or ``after`` it did and before the answer comes back.
 
+        ``hold`` is not silent: the change waits in the cable until :meth:`release`, and everything else passes.
         ``then`` is called at that moment, before the change is passed on.
         """
         with self._lock:
@@ -93,8 +95,17 @@ class Wire:
                 self._pairs.append(pair)
             pair.start()
 
-    def passes(self, procedure: int, program: int, kind: int) -> bool:
-        """Whether a message may go on to the host; the first change that meets an armed cable silences it."""
+    def release(self) -> None:
+        """Let the changes that wait in the cable go on to the host."""
+        with self._lock:
+            self._mode = "open"
+            held, self._held = self._held, []
+        for far, message in held:
+            far.sendall(message)
+
+    def holds(self, far: socket.socket, message: bytes) -> bool:
+        """Whether a message does not go on now; the first change that meets an armed cable silences it."""
+        _length, program, _version, procedure, kind, _serial, _status = HEADER.unpack_from(message)
         is_change = program == REMOTE_PROGRAM and kind == CALL and procedure not in LOOKS
         with self._lock:
             moment = self._mode
@@ -102,11 +113,13 @@ class Wire:
                 self._mode = "silent"
                 self._at_the_change()
             passes = moment == "open" or (moment == "after" and is_change) or (moment != "silent" and not is_change)
+            if is_change and moment == "hold":
+                self._held.append((far, message))
             if passes and is_change:
                 self.delivered.append(procedure)
         if is_change:
             self.changed.set()
-        return passes
+        return not passes
 
     @property
     def is_silent(self) -> bool:
@@ -135,8 +148,7 @@ class _Pair:
     def _calls(self) -> None:
         try:
             while message := _read(self.near):
-                _length, program, _version, procedure, kind, _serial, _status = HEADER.unpack_from(message)
-                if self.wire.passes(procedure, program, kind):
+                if not self.wire.holds(self.far, message):
                     self.far.sendall(message)
         except OSError:
             pass
