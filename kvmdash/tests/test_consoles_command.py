@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from conftest import wait_until
 from kvmdash.management.commands.consoles import wait_for
-from kvmdash.tests.program import Program
+from kvmdash.tests.program import PROJECT, Program
 
 
 def children_of(pid: int) -> list[int]:
@@ -34,3 +39,27 @@ def test_a_program_that_is_told_to_stop_has_ended_its_gateway_before_it_ends_its
     finally:
         program.stop()
         shutil.rmtree(program.folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("role", ["consoles", "inventory", "operations"])
+def test_a_role_without_pages_does_not_load_them(role):
+    code = (
+        "import sys\n"
+        f"from kvmdash.management.commands.{role} import Command\n"
+        "command = Command()\n"
+        "command.check(tags=command.requires_system_checks)\n"
+        "loaded = [name for name in ('kvmdash.api', 'vms.urls', 'ninja', 'numpy') if sys.modules.get(name)]\n"
+        "assert not loaded, loaded\n"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "kvmdash.settings_test"}
+    command = [sys.executable, "-c", f"import django; django.setup()\n{code}"]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_role_without_pages_still_refuses_what_is_unsafe(tmp_path):
+    environment = {**os.environ, "KVMDASH_MODE": "production", "KVMDASH_DATA_DIR": str(tmp_path), "KVMDASH_DEBUG": "1"}
+    environment |= {"KVMDASH_SECRET_KEY": "short", "KVMDASH_ENCRYPTION_KEYS": "short"}
+    command = [sys.executable, "manage.py", "consoles"]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "kvmdash.E002" in done.stderr
