@@ -6,14 +6,15 @@ python -m bench.memory [--guests 100] [--seconds 60]
 from __future__ import annotations
 
 import time
+import urllib.request
 from contextlib import ExitStack
 
 from bench.report import Figure, arguments, at_most, fact, finish, say
-from bench.running import command_of, dashboard, host_of, resident, tree_of
+from bench.running import command_of, cookies_of, dashboard, host_of, resident, tree_of
 
 GOAL = 250.0
 HOSTS = 3
-PAGES = ("/", "/vms/", "/hosts/", "/operations/", "/reports/")
+PAGES = ("/", "/vms/", "/hosts/", "/operations/", "/hosts/storage/", "/administration/audit/")
 
 
 def measure(guests: int, seconds: float) -> list[Figure]:
@@ -23,7 +24,12 @@ def measure(guests: int, seconds: float) -> list[Figure]:
         program = stack.enter_context(dashboard({f"kvm{n}": host.uri for n, host in enumerate(hosts, 1)}))
         say(f"{HOSTS} hosts with {guests} guests each are connected; looking at pages for {seconds:g} s")
         until = time.monotonic() + seconds
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies_of(program).items())}
         while time.monotonic() < until:
+            for path in PAGES:
+                asked = urllib.request.Request(program.url + path, headers=headers)
+                with urllib.request.urlopen(asked, timeout=30) as answer:
+                    assert answer.status == 200 and answer.url == program.url + path, answer.url
             program.get("vms?page_size=200")
             time.sleep(0.5)
         assert program.process is not None
