@@ -10,7 +10,7 @@ import structlog
 
 from hosts import notify
 from hosts.hub import hub
-from kvmdash import garbage
+from kvmdash import memory
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ class Lifespan:
             from kvmdash.roles import start_embedded
 
             self._roles = await asyncio.to_thread(start_embedded)
-        garbage.settle()
+        memory.look_for_garbage_seldom()
 
     async def _stop(self) -> None:
         for role in self._roles:

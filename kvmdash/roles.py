@@ -18,7 +18,7 @@ from hosts.models import Lease, Operation
 from hosts.operations.runner import Runner
 from hosts.supervisor import Supervisor
 from hosts.work import database_work
-from kvmdash import garbage
+from kvmdash import memory
 
 log = structlog.get_logger(__name__)
 
@@ -55,13 +55,14 @@ def start_embedded() -> list[Any]:
 
 def run_alone(role: Supervisor | Runner) -> None:
     """Run one role as a process of its own until SIGTERM or SIGINT."""
+    memory.use_few_arenas()
     start_event_loop()
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
     notify.bus.start_thread()
     role.start()
-    garbage.settle()
+    memory.look_for_garbage_seldom()
     log.info("role started", role=type(role).__name__, owner=role.owner)
     done.wait()
     role.stop()
