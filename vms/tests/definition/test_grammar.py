@@ -43,7 +43,7 @@ DEPENDS = {
 }  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 def test_a_valid_definition_stays_valid_and_nothing_else_of_it_changes(seed):
     chance = random.Random(seed)

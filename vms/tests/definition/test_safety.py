@@ -77,7 +77,7 @@ XML = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(), XML, st.builds("<domain>{}</domain>".format, st.one_of(st.text(), XML))))
 def test_any_text_is_read_or_refused(text):
     try:
@@ -87,7 +87,7 @@ def test_any_text_is_read_or_refused(text):
     use(definition, text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(CORPUS)), st.randoms(use_true_random=False))
 def test_a_damaged_definition_is_read_or_refused(name, chance):
     text = CORPUS[name]
