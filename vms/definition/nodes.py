@@ -181,6 +181,7 @@ class Many(Generic[N]):
     def __init__(self, path: str, kind: type[N]) -> None:
         self.path, self.kind = path, kind
         self.steps, _ = tree.parse_path(path)
+        self.way, self.step = self.steps[:-1], self.steps[-1]
 
     @overload
     def __get__(self, node: None, owner: type[Any]) -> Self: ...
@@ -199,8 +200,8 @@ class Nodes(Sequence[N]):
         self._home, self._many = home, many
 
     def _elements(self) -> list[tree.Element]:
-        parent = tree.walk(self._home.element, self._many.steps[:-1])
-        return [] if parent is None else tree.children(parent, self._many.steps[-1])
+        parent = tree.walk(self._home.element, self._many.way)
+        return [] if parent is None else tree.children(parent, self._many.step)
 
     def __len__(self) -> int:
         return len(self._elements())
@@ -217,10 +218,10 @@ class Nodes(Sequence[N]):
     def __getitem__(self, which: slice) -> list[N]: ...
     def __getitem__(self, which: int | str | slice) -> N | list[N]:
         """By place, or by key (see ``find``). Raises IndexError, UnknownProperty."""
-        if isinstance(which, slice):
-            return list(self)[which]
         if isinstance(which, int):
             return self._node(self._elements()[which])
+        if isinstance(which, slice):
+            return list(self)[which]
         found = self.find(which)
         if found is None:
             raise UnknownProperty(which)
@@ -240,10 +241,11 @@ class Nodes(Sequence[N]):
 
     def add(self, values: Mapping[str, Any] | None = None, *, before: N | None = None) -> N:
         """A new entry behind the others of its kind (or ``before`` one) with these values by dotted path. Raises InvalidValue."""
-        parent = tree.reach(self._home.reach(), self._many.steps[:-1], self._home.ranks)
-        order = self._home.ranks if len(self._many.steps) == 1 else tree.NO_ORDER
-        step, born = self._many.steps[-1], self._many.kind.born
-        node = self._node(tree.create(parent, step, order, born, before.element if before is not None else None))
+        many, ranks = self._many, self._home.ranks
+        parent = tree.reach(self._home.reach(), many.way, ranks)
+        order = tree.NO_ORDER if many.way else ranks
+        place = before.element if before is not None else None
+        node = self._node(tree.create(parent, many.step, order, many.kind.born, place))
         try:
             return node.update(values or {})
         except (InvalidValue, UnknownProperty):

@@ -56,7 +56,6 @@ class Choice(Text):
         self.choices = tuple(choices)
 
     def check(self, value: str | None) -> None:
-        super().check(value)
         if value not in self.choices:
             raise InvalidValue(self.name, none_of(str(value), self.choices))
 
