@@ -44,7 +44,7 @@ class Lifespan:
             from kvmdash.roles import start_embedded
 
             self._roles = await asyncio.to_thread(start_embedded)
-        memory.look_for_garbage_seldom()
+        memory.keep_what_is_loaded()
 
     async def _stop(self) -> None:
         for role in self._roles:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import threading
 
-COLLECT_SECONDS = 120.0
 #: new objects before the young ones are looked through: a look at a host makes thousands that live on
 YOUNG = 2000
-#: in effect never
-NEVER = 1_000_000_000
 #: mallopt(3)'s number for the most arenas, and how many there may be
 _ARENA_MAX, ARENAS = -8, 2
 
@@ -25,20 +21,12 @@ def use_few_arenas() -> None:
         mallopt(_ARENA_MAX, ARENAS)
 
 
-def look_for_garbage_seldom() -> None:
-    """Called once, when the program has started.
+def keep_what_is_loaded() -> None:
+    """Called once, when the program has started: what was loaded until now lives as long as the program.
 
-    Looking through everything stops all threads for 50 to 200 ms here, and by default happens whenever a quarter more lives than
-    last time, such as when pages are opened. What was loaded at the start lives as long as the program and is not looked through
-    again; the rest is on a timer. Young garbage is found as always.
+    It is not looked through for garbage again. Looking through everything stops all threads, for 50 to 200 ms here, and happens
+    whenever a quarter more lives than last time, such as when pages are opened.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, 10, NEVER)
-    threading.Thread(target=_collect_now_and_then, name="garbage", daemon=True).start()
-
-
-def _collect_now_and_then() -> None:
-    wait = threading.Event()
-    while not wait.wait(COLLECT_SECONDS):
-        gc.collect()
+    gc.set_threshold(YOUNG, 10, 10)
