@@ -54,17 +54,26 @@ class LivePage:
         self.stale: set[str] = set()
         self._socket: ClientConnection | None = None
 
-    async def __aenter__(self) -> LivePage:
+    async def open(self, **how: Any) -> LivePage:
+        """Connect, and say what the page shows."""
         headers = {"Cookie": f"kvmdash_session={self.key}", "Origin": self.program.url}
         url = self.program.url.replace("http", "ws") + "/ws/live/"
-        self._socket = await connect(url, additional_headers=headers, max_size=2**24, open_timeout=60)
+        how = {"additional_headers": headers, "max_size": 2**24, "open_timeout": 60, "ping_interval": None} | how
+        self._socket = await connect(url, **how)
         await self.socket.send(json.dumps({"watch": list(self.keys)}))
         return self
+
+    def drop(self) -> None:
+        """The network is gone from one moment to the next."""
+        self.socket.transport.abort()
+
+    async def __aenter__(self) -> LivePage:
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.socket.close()
+        self.drop()
 
     @property
     def socket(self) -> ClientConnection:
