@@ -6,6 +6,7 @@ import * as copy from "./copy.js";
 import * as dialog from "./dialog.js";
 import { find, hear } from "./dom.js";
 import * as figures from "./figures.js";
+import * as focus from "./focus.js";
 import * as live from "./live.js";
 import * as menu from "./menu.js";
 import { registerWithHtmx } from "./morph.js";
@@ -26,6 +27,6 @@ async function startCharts() {
 
 registerWithHtmx();
 // confirm comes first: it must see a click before anything acts on it.
-for (const part of [confirm, age, toast, menu, palette, shell, table, dialog, copy, figures, refresh, live]) part.start();
+for (const part of [confirm, age, toast, menu, palette, shell, table, dialog, copy, figures, refresh, live, focus]) part.start();
 startCharts();
 hear("morphed", startCharts);
