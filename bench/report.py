@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,22 @@ def table(figures: Iterable[Figure]) -> str:
     )
 
 
-def arguments(description: str | None) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Arguments that hold for the whole process."""
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """As always; with ``--ahead`` this process and those it starts run before all others of the machine."""
+        options = super().parse_args(*args, **kwargs)
+        if options.ahead:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        return options
+
+
+def arguments(description: str | None) -> Parser:
     """A parser with what all benchmarks take."""
-    parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    parser = Parser(description=(description or "").splitlines()[0])
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--ahead", action="store_true", help="before others on a busy machine (SCHED_RR; needs root)")
     return parser
 
 
