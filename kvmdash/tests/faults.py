@@ -279,18 +279,17 @@ class Stands:
         code = f"from kvmdash.tests import faults; print(faults.{function}({json.dumps(given)!r}))"
         return json.loads(self.program.manage("shell", "-v0", "-c", code).splitlines()[-1])
 
-    def prepare(self) -> None:
-        """Everything as its kind wants it, and seen so by the program."""
+    def prepare(self, *kinds: str) -> None:
+        """Everything as its kind wants it (these, or all), and seen so by the program."""
         self.mend()
-        for stand in self.all.values():
-            stand.prepare()
+        unseen = set(kinds or self.all)
+        for kind in unseen:
+            self.all[kind].prepare()
         since = dt.datetime.now(dt.UTC)
-        for kind in self.all:
+        for kind in unseen:
             wait_until(
                 lambda kind=kind: self.program.api(f"hosts/{kind}/refresh", {})[0] == 202, 40, "hosts to be there"
             )
-
-        unseen = set(self.all)
 
         def seen() -> bool:
             time.sleep(POLL_SECONDS)

@@ -10,9 +10,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-
-from lab.testhosts import free_port
+from dataclasses import dataclass
 
 HEADER = struct.Struct("!IIIIIiI")
 REMOTE_PROGRAM = 0x20008086
@@ -32,10 +30,9 @@ LOOKS = frozenset({
 
 @dataclass
 class Wire:
-    """Listens on ``port`` and passes everything on to the host at ``target``, until it is told otherwise."""
+    """Listens on a ``port`` of its own and passes everything on to the host at ``target``, until it is told otherwise."""
 
     target: int
-    port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
         self.changed = threading.Event()
@@ -45,7 +42,8 @@ class Wire:
         self._held: list[tuple[socket.socket, bytes]] = []
         self._mode = "open"
         self._lock = threading.Lock()
-        self._socket = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = int(self._socket.getsockname()[1])
         self._pairs: list[_Pair] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
