@@ -99,7 +99,7 @@ TRIALS = {
         arguments={"type": "dir", "name": "hit", "path": "/hit"},
         done=lambda stand: _pool(stand, "hit") is not None,
     ),
-    "pool-delete": Trial("pool", begins="shutoff", done=lambda stand: _pool(stand) is None),
+    "pool-delete": Trial("pool", begins="shutoff", done=lambda stand: stand.is_pool_gone()),
     "pool-find": Trial("host", arguments={"type": "netfs", "host": "files.example"}),
     "pool-refresh": Trial("pool"),
     "pool-start": Trial("pool", begins="shutoff", done=lambda stand: bool(_pool(stand).isActive())),
@@ -162,6 +162,7 @@ class Stand:
     def __init__(self, kind: str) -> None:
         self.kind, self.trial = kind, TRIALS.get(kind, Trial())
         self.identity = str(uuid.uuid4())
+        self.pool_identity = ""
         self.host: Any = None
         self.wire: Any = None
         self.raw: Any = None
@@ -221,6 +222,7 @@ class Stand:
         if _pool(self) is None:
             self.raw.storagePoolDefineXML(POOL_XML)
         pool = _pool(self)
+        self.pool_identity = pool.UUIDString()
         pool.setAutostart(0)
         if bool(pool.isActive()) != (self.trial.begins != "shutoff"):
             pool.destroy() if pool.isActive() else pool.create()
@@ -228,6 +230,10 @@ class Stand:
             for volume in pool.listAllVolumes():
                 volume.delete()
             pool.createXML(VOLUME_XML)
+
+    def is_pool_gone(self) -> bool:
+        """Whether the very pool is gone: a daemon that starts anew makes another of the same name."""
+        return self.pool_identity not in [pool.UUIDString() for pool in self.raw.listAllStoragePools()]
 
     def volumes(self) -> list[str]:
         """Names of the volumes of its pool."""
