@@ -44,7 +44,7 @@ class Lifespan:
             from kvmdash.roles import start_embedded
 
             self._roles = await asyncio.to_thread(start_embedded)
-        memory.keep_what_is_loaded()
+        memory.look_for_garbage_when_it_grows()
 
     async def _stop(self) -> None:
         for role in self._roles:

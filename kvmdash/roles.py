@@ -62,7 +62,7 @@ def run_alone(role: Supervisor | Runner) -> None:
         signal.signal(number, lambda *_: done.set())
     notify.bus.start_thread()
     role.start()
-    memory.keep_what_is_loaded()
+    memory.look_for_garbage_when_it_grows()
     log.info("role started", role=type(role).__name__, owner=role.owner)
     done.wait()
     role.stop()
