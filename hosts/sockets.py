@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from hosts import access
 from hosts.models import User
 
 Send = Callable[[str], Awaitable[None]]
-Close = Callable[[int], Awaitable[None]]
+Close = Callable[[int], Coroutine[Any, Any, None]]
 
 
 def encoded(value: Any) -> str:
@@ -81,11 +81,11 @@ class Socket:
         return f"{{{','.join(members)}}}"
 
 
-_tasks: set[asyncio.Future[Any]] = set()
+_tasks: set[asyncio.Task[Any]] = set()
 
 
-def run(work: Awaitable[Any]) -> None:
+def run(work: Coroutine[Any, Any, Any]) -> None:
     """Run it on this loop, beside; loops keep no reference to their tasks."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.get_running_loop().create_task(work)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)

@@ -14,7 +14,7 @@ YOUNG = 2000
 #: in effect never
 NEVER = 1_000_000_000
 #: bytes by which the process may grow before it is all looked through, how often its size is looked at, and the longest between
-GROWTH = 32 * 2**20
+GROWTH = 16 * 2**20
 LOOK_SECONDS, LONGEST_SECONDS = 1.0, 600.0
 #: mallopt(3)'s number for the most arenas, and how many there may be
 _ARENA_MAX, ARENAS = -8, 2
