@@ -16,7 +16,7 @@ from hosts.tests.pem import Authority
 from kvmdash.keys import new_encryption_key, new_secret_key
 from kvmdash.tests.program import Program
 from kvmdash.tests.test_login import code_of
-from kvmdash.tests.watching import Asker, CommandLines, Places, silent_port
+from kvmdash.tests.watching import Asker, CommandLines, Places
 from lab.testhosts import TestHost
 from vms.history import meaning
 from vms.tests.console.screens import Screen
@@ -99,11 +99,11 @@ class Planted:
         self.guest = raw.defineXML(text).UUIDString()
         raw.lookupByUUIDString(self.guest).create()
 
-    def run(self, form: str) -> None:
+    def run(self, form: str, ssh_port: int) -> None:
         """Start it with logs as ``form``, use all roads, stop it, and take in what it left."""
         self.program.environment["KVMDASH_LOG_FORMAT"] = form
         (self.program.folder / "log").unlink(missing_ok=True)
-        with CommandLines() as lines, silent_port() as ssh_port:
+        with CommandLines() as lines:
             self.program.start()
             self.secrets["API token"] = self.program.token
             admin = Asker(self.program, self.places)

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from kvmdash.tests.planted import Planted
+from kvmdash.tests.watching import silent_port
 from lab.testhosts import libvirtd_path
 
 #: the fixture is the work of two whole runs
@@ -47,8 +48,9 @@ def planted():
     made = Planted()
     try:
         made.start_hosts()
-        for form in ("text", "json"):
-            made.run(form)
+        with silent_port() as ssh_port:
+            for form in ("text", "json"):
+                made.run(form, ssh_port)
         yield made
     finally:
         made.close()

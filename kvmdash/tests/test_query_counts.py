@@ -48,10 +48,13 @@ def rows(people: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
         actor=people["operator"], actor_name="operator",
     )  # fmt: skip
     text = Sighting.objects.get(vm=VM1).inactive_definition
-    for number in range(2):
+    versions = [
         DefinitionVersion.objects.create(vm_id=VM1, host=host, mark=str(number), text=text, seen_at=now)
+        for number in range(2)
+    ]
     token, _secret = ApiToken.issue(people["administrator"], "one")
-    return {"pool": pool.uuid, "volume": volume.pk, "operation": operation.pk, "token": token.pk, "host": host.pk}
+    return {"pool": pool.uuid, "volume": volume.pk, "operation": operation.pk, "token": token.pk, "host": host.pk,
+            "version": versions[0].pk}  # fmt: skip
 
 
 def arguments_of(name: str, wanted: set[str], rows: dict[str, Any], user: User) -> list[Arguments]:
@@ -62,7 +65,7 @@ def arguments_of(name: str, wanted: set[str], rows: dict[str, Any], user: User) 
         keys["administration"] = rows["token"]
     known: Arguments = {
         "key": rows["volume"] if "pool" in wanted else keys.get(space, VM1), "uuid": VM1, "name": "kvm1",
-        "pool": rows["pool"], "pk": rows["host"], "number": 1, "which": "live", "verb": "start", "kind": "refresh",
+        "pool": rows["pool"], "pk": rows["host"], "number": rows["version"], "which": "live", "verb": "start", "kind": "refresh",
     }  # fmt: skip
     if page == "act" and space == "vms":
         known["name"] = "migrate"

@@ -14,6 +14,7 @@ import uvicorn
 
 from conftest import wait_until
 from hosts import notify
+from vms.console import records
 from vms.console.access import console_path, open_console
 from vms.console.relay import ConsoleRelay, _session_only
 from vms.models import ConsoleSession
@@ -149,17 +150,18 @@ def test_a_stalled_browser_holds_up_its_guest_through_the_relay_too(road, bench,
     assert screen.sent < 64 * 1024 * 1024
 
 
-def test_the_pages_are_told_by_the_relay(road, bench, people):
+def test_the_pages_are_told_by_the_relay(road, bench, people, monkeypatch):
     heard: list[str] = []
     vm = bench.guest("alpha")
-    bench.gateway.name = "another process"
+    # Without a common channel layer the gateway's own word ends in its process.
+    monkeypatch.setattr(records, "_tell", lambda _uuid: None)
     stop = notify.bus.listen(lambda message: heard.extend(message.get("topics", ())))
     try:
         viewer = road.view(people["operator"], vm).greet()
-        wait_until(lambda: heard.count(f"console:{vm.uuid}") >= 2)
+        wait_until(lambda: f"console:{vm.uuid}" in heard)
         heard.clear()
         viewer.websocket.close()
-        wait_until(lambda: heard.count(f"console:{vm.uuid}") >= 2)
+        wait_until(lambda: f"console:{vm.uuid}" in heard)
     finally:
         stop()
 
