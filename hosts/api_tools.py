@@ -101,8 +101,11 @@ def add_kind(
     key: tuple[str, Any],
     row_of: Callable[[HttpRequest, Any], Any],
     arguments: type[BaseModel] = AnyArguments,
+    options: tuple[str, ...] = (),
 ) -> None:
-    """Let ``POST path`` ask for the kind. ``key`` is the parameter in the path: its name and type."""
+    """Let ``POST path`` ask for the kind. ``key`` is the parameter in the path: its name and type; ``options`` are texts that
+    may stand in the query, which ``row_of`` looks at.
+    """
 
     def act(request: HttpRequest, response: HttpResponse, **given: Any) -> Accepted:
         row = row_of(request, given[key[0]])
@@ -111,7 +114,7 @@ def add_kind(
 
     act.__name__ = act.__qualname__ = kind.name.replace("-", "_")
     act.__doc__ = type(kind).__doc__
-    act.__signature__ = _signature(key, arguments)  # type: ignore[attr-defined] # What ninja reads.
+    act.__signature__ = _signature(key, arguments, options)  # type: ignore[attr-defined] # What ninja reads.
     decorate = router.post(
         path,
         tags=[path.partition("/")[0]],
@@ -123,7 +126,7 @@ def add_kind(
     decorate(act)
 
 
-def _signature(key: tuple[str, Any], arguments: type[BaseModel]) -> Signature:
+def _signature(key: tuple[str, Any], arguments: type[BaseModel], options: tuple[str, ...]) -> Signature:
     """The parameters; the body may be left out where the kind needs no arguments."""
     required = {"required", "minProperties"} & set(arguments.model_json_schema())
     body = (arguments, Parameter.empty) if required else (arguments | None, None)
@@ -134,5 +137,6 @@ def _signature(key: tuple[str, Any], arguments: type[BaseModel]) -> Signature:
             Parameter("response", either, annotation=HttpResponse),
             Parameter(key[0], either, annotation=key[1]),
             Parameter("arguments", either, annotation=body[0], default=body[1]),
+            *(Parameter(option, either, annotation=str | None, default=None) for option in options),
         ]
     )

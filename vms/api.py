@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from hosts.api_schemas import AnyArguments, OperationOut
 from hosts.api_tools import Accepted, accepted, add_kind, columns, find, only_known, page_of, sent
 from hosts.models import Operation
 from hosts.operations import queue
-from hosts.operations.kind import Kind, registry
+from hosts.operations.kind import InvalidArguments, Kind, registry
 from hosts.problems import ANY, CHANGE, FieldError, ProblemError, invalid
 from hosts.requests import actor_of, client_address, user_of
 from hosts.said import said
@@ -38,6 +39,7 @@ from vms.api_schemas import (
     verbs,
 )
 from vms.console.access import console_path, open_console
+from vms.copies import COPY, asked_of
 from vms.models import ConsoleSession, ConsoleTicket, Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 from vms.selection import FILTERS, InvalidFilter, filter_vms, sort_vms
@@ -163,5 +165,19 @@ def _row(request: HttpRequest, uuid: UUID) -> VirtualMachine:
     return find(_visible(request), uuid=uuid)
 
 
-for _name in verbs():
-    add_kind(router, registry[_name], f"vms/{{uuid}}/{_name}", ("uuid", UUID), _row, ARGUMENTS.get(_name, AnyArguments))
+def _asked(kind: GuestKind, request: HttpRequest, uuid: UUID) -> VirtualMachine:
+    """The guest, on the host that the query says, if it says one."""
+    try:
+        return asked_of(kind, _row(request, uuid), request.GET.get(COPY, ""))
+    except InvalidArguments as error:
+        raise invalid("query", error.field, str(error)) from error
+
+
+def _add(kind: GuestKind) -> None:
+    arguments, options = ARGUMENTS.get(kind.name, AnyArguments), (COPY,) if kind.of_copies else ()
+    add_kind(router, kind, f"vms/{{uuid}}/{kind.name}", ("uuid", UUID), partial(_asked, kind), arguments, options)
+
+
+for _kind in registry.values():
+    if isinstance(_kind, GuestKind):
+        _add(_kind)

@@ -18,8 +18,9 @@ from kvmdash.tests.cluster import NOWHERE, VM1, VM2, VM3, ApiClient
 from kvmdash.tests.verbs import ARGUMENTS as ARGUMENTS_OF
 from kvmdash.tests.verbs import ready_for
 from vms.api_schemas import ARGUMENTS, verbs
-from vms.models import ConsoleTicket
+from vms.models import ConsoleTicket, VirtualMachine
 from vms.operations.base import GuestKind
+from vms.tests.making import sighted
 
 ALL_VERBS = verbs()
 
@@ -289,3 +290,14 @@ def test_there_is_no_console_of_a_guest_that_is_off(api: dict[str, ApiClient]) -
     answer = api["operator"].post(f"vms/{VM2}/console")
     assert (answer.status_code, answer.json()["detail"]) == (409, "db1 is not running.")
     assert not ConsoleTicket.objects.exists()
+
+
+def test_the_api_takes_the_host_of_the_copy(api: dict[str, ApiClient], cluster) -> None:
+    vm = VirtualMachine.objects.get(pk=VM1)
+    other = Host.objects.exclude(pk=vm.host_id).filter(state="connected").first()
+    sighted(vm, other, "running")
+    told = api["operator"].post(f"vms/{VM1}/destroy?on={other.name}").json()
+    assert told["host"] == other.name
+    wrong = api["operator"].post(f"vms/{VM1}/shutdown?on=nowhere")
+    assert (wrong.status_code, wrong.json()["errors"][0]["location"]) == (422, "query")
+    assert api["operator"].post(f"vms/{VM1}/reboot?on={other.name}").status_code == 422

@@ -31,6 +31,8 @@ class GuestKind(Kind):
     needs: tuple[str, ...] = ()
     #: whether it can change the definition: then it is named beside the version that it leads to (vms.history)
     defines: ClassVar[bool] = True
+    #: whether it may be asked of a copy on another host than the one where the guest is said to be (vms.copies)
+    of_copies: ClassVar[bool] = False
 
     def subject(self, row: VirtualMachine) -> Subject:
         return Subject(host=row.host, name=row.name, row=row, uuid=row.uuid)
@@ -76,7 +78,7 @@ def until_seen(task: Task, states: Iterable[str]) -> None:
     """Wait until the pages show one of ``states``, or the guest as gone: whoever hears of the success and asks for the next
     thing must not be refused for how it was before. It was done in any case, so that the wait is short and nothing fails by it.
     """
-    shown = Q(power_state__in=tuple(states)) | Q(absent_since__isnull=False)
+    shown = Q(power_state__in=tuple(states)) | Q(absent_since__isnull=False) | ~Q(host=task.operation.host_id)
     until = time.monotonic() + SEEN_SECONDS
     try:
         while time.monotonic() < until and not VirtualMachine.objects.filter(shown, pk=task.uuid).exists():

@@ -17,6 +17,7 @@ class Destroy(StateKind):
     name = "destroy"
     label = _("Force off")
     verb = "vm.destroy"
+    of_copies = True
     needs = (PowerState.RUNNING, PowerState.PAUSED, PowerState.CRASHED, PowerState.PMSUSPENDED, PowerState.MIGRATING)
     becomes = (PowerState.SHUTOFF,)
 

@@ -26,6 +26,7 @@ class Shutdown(GuestKind):
     name = "shutdown"
     label = gettext_lazy("Shut down")
     verb = "vm.shutdown"
+    of_copies = True
     defines = False
     needs = (PowerState.RUNNING,)
     cancellable = True

@@ -16,6 +16,7 @@ from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused, registry
 from hosts.requests import actor_of, user_of
 from hosts.views import answers
+from vms.copies import COPY, asked_of
 from vms.form_base import KindForm
 from vms.forms import FORMS, BandwidthForm
 from vms.models import VirtualMachine
@@ -74,7 +75,8 @@ def _ask(
     request: HttpRequest, kind: GuestKind, vm: VirtualMachine, arguments: dict[str, Any], form: KindForm | None = None
 ) -> HttpResponse:
     try:
-        operation = queue.enqueue(kind.name, vm, arguments, actor_of(request))
+        row = asked_of(kind, vm, request.GET.get(COPY, ""))
+        operation = queue.enqueue(kind.name, row, arguments, actor_of(request))
     except InvalidArguments as error:
         if form is None:
             return answers.refused(request, error, nav="vms")

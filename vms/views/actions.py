@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -16,8 +17,9 @@ from django.utils.translation import gettext as _
 from hosts import access
 from hosts.models import User
 from hosts.operations.kind import InvalidArguments, Refused, Subject, registry
+from vms.copies import COPY, as_seen
 from vms.forms import FORMS, MANY_FORMS
-from vms.models import VirtualMachine
+from vms.models import Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 from vms.views.looks import BULK_MAIN, MAIN, ORDER, Look, look_of
 
@@ -67,6 +69,21 @@ def action(name: str, vm: VirtualMachine, user: User, busy: str = "") -> Action 
     """One of them by name."""
     kind = registry.get(name)
     return _action(kind, vm, user, busy) if isinstance(kind, GuestKind) else None
+
+
+def of_copy(vm: VirtualMachine, sighting: Sighting, user: User, busy: str = "") -> list[Action]:
+    """What can be done to the guest on the host of that sighting, wherever the pages say it is."""
+    copy, host = as_seen(vm, sighting), sighting.host.name
+    kinds = [kind for kind in guest_kinds() if kind.of_copies and sighting.power_state in kind.needs]
+    found = [action for kind in kinds if (action := _action(kind, copy, user, busy)) is not None]
+    return [
+        replace(
+            action,
+            label=_("%(what)s on %(host)s") % {"what": action.label, "host": host},
+            url=f"{action.url}?{urlencode({COPY: host})}",
+        )
+        for action in found
+    ]
 
 
 def default_arguments(kind: GuestKind, vm: VirtualMachine) -> dict[str, Any]:

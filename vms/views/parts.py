@@ -16,7 +16,7 @@ from hosts.operations.queue import BULK
 from vms import inventory
 from vms.models import Sighting, VirtualMachine
 from vms.views import rows
-from vms.views.actions import action, actions_of, busy_reason
+from vms.views.actions import action, actions_of, busy_reason, of_copy
 
 PowerState = VirtualMachine.PowerState
 ACTIVE_STATES = (PowerState.RUNNING, PowerState.PAUSED, PowerState.MIGRATING, PowerState.PMSUSPENDED)
@@ -88,7 +88,7 @@ def _force(vm: VirtualMachine, user: User, last: Operation | None) -> Any:
     return offer if offer is not None and not offer.reason else None
 
 
-def sightings(vm: VirtualMachine, _user: User) -> Context:
+def sightings(vm: VirtualMachine, user: User) -> Context:
     """Where else it was sighted, and whether that is trouble."""
     found = Sighting.objects.filter(vm=vm, absent_since=None).select_related("host")
     present = list(found.defer("live_definition", "inactive_definition").order_by("host__name"))
@@ -98,12 +98,21 @@ def sightings(vm: VirtualMachine, _user: User) -> Context:
             sighting.seen_at = max(sighting.seen_at or sighting.host.seen_at, sighting.host.seen_at)
     running = [sighting for sighting in present if sighting.power_state == PowerState.RUNNING]
     arriving = any(s.power_state == PowerState.PAUSED and s.power_reason == "migration" for s in present)
+    arriving = arriving or (len(present) > 1 and is_moving(vm))
     return {
         "vm": vm,
-        "sightings": present if len(present) > 1 else [],
+        "sightings": _with_actions(vm, present, user, arriving) if len(present) > 1 else [],
         "split_brain": len(running) > 1 and vm.suspected_at is not None,
-        "arriving": arriving or (len(present) > 1 and is_moving(vm)),
+        "arriving": arriving,
     }
+
+
+def _with_actions(vm: VirtualMachine, present: list[Sighting], user: User, arriving: bool) -> list[Context]:
+    """Each copy with what can be done to it, where more than one may be at work; nothing while it is being moved."""
+    if arriving or sum(sighting.power_state in ACTIVE_STATES for sighting in present) < 2:
+        return [{"row": sighting, "actions": []} for sighting in present]
+    busy = busy_reason(active(vm, user))
+    return [{"row": sighting, "actions": of_copy(vm, sighting, user, busy)} for sighting in present]
 
 
 def is_moving(vm: VirtualMachine) -> bool:
