@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Case, Count, F, FloatField, Sum, Value, When
@@ -19,6 +20,8 @@ from vms.models import VirtualMachine
 PowerState = VirtualMachine.PowerState
 SHOWN_HOSTS = 24
 ENDED = 8
+#: share of a file system by which two looks at it may differ in what is free
+NEARLY = 0.02
 #: seconds after the end of a stretch until every host has written it
 SETTLING = 10
 Context = dict[str, Any]
@@ -46,16 +49,36 @@ def _storage(user: User) -> dict[str, int] | None:
     pools = StoragePool.objects.filter(absent_since=None, active=True, host__state=Host.State.CONNECTED)
     rows = access.visible_to(user, pools).select_related("host").defer("definition", *capacity.heavy_of("host__"))
     chosen = set(representatives(rows))
-    # Pools in folders of one file system tell the whole of it each.
-    disks = {(row.host_id, row.capacity, row.available): row for row in rows if row.pk in chosen and row.capacity}
+    disks = file_systems(row for row in rows if row.pk in chosen and row.capacity)
     if not disks:
         return None
     volumes = StorageVolume.objects.filter(pool__in=chosen, absent_since=None)
     return {
-        "capacity": sum(row.capacity for row in disks.values()),
-        "used": sum(row.allocation for row in disks.values()),
+        "capacity": sum(row.capacity for row in disks),
+        "used": sum(row.allocation for row in disks),
         "promised": volumes.aggregate(sum=Sum("capacity"))["sum"] or 0,
     }
+
+
+def file_systems(pools: Iterable[StoragePool]) -> list[StoragePool]:
+    """One pool for each file system: folders of one tell the whole of it each, to the byte, and what is free as of their last look.
+
+    libvirt does not say on which file system a folder lies. Two on one host with one size and about as much free are taken for
+    one, which counts too little where they are not: better than promising room that is not there.
+    """
+    found: list[StoragePool] = []
+    for pool in pools:
+        if not any(_is_one_file_system(pool, other) for other in found):
+            found.append(pool)
+    return found
+
+
+def _is_one_file_system(one: StoragePool, other: StoragePool) -> bool:
+    if (one.host_id, one.capacity) != (other.host_id, other.capacity):
+        return False
+    if one.type == other.type == "dir":
+        return abs(one.available - other.available) <= NEARLY * one.capacity
+    return one.available == other.available
 
 
 def hosts(user: User) -> Context:

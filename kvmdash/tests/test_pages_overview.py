@@ -81,14 +81,26 @@ def test_capacity_counts_storage_once_however_many_hosts_share_it(people) -> Non
             host=host, name="nfs", uuid=uuid.uuid4(), shared_key="nfs:server/export", **sizes
         )
         StorageVolume.objects.create(pool=pool, name="disk", capacity=2**39)
-    # Two folders of one file system.
-    for name in ("images", "isos"):
-        StoragePool.objects.create(host=two, name=name, uuid=uuid.uuid4(), **sizes | {"available": 7})
+    # Two folders of one file system, read a moment apart.
+    for name, free in (("images", 7), ("isos", 2**30)):
+        StoragePool.objects.create(
+            host=two, name=name, type="dir", uuid=uuid.uuid4(), **sizes | {"available": free}
+        )  # fmt: skip
     StoragePool.objects.create(host=two, name="off", uuid=uuid.uuid4(), **sizes | {"active": False})
     text = part("capacity", people["viewer"])
     assert "50.0 % · 4 vCPU on 8" in text
     assert "16 GiB · 2 GiB / 32 GiB" in text
     assert "512 GiB · 512 GiB / 2 TiB" in text
+
+
+def test_disks_of_one_size_with_other_room_are_two(people) -> None:
+    host = make_host("kvm1")
+    for number in (1, 2):
+        StoragePool.objects.create(
+            host=host, name=f"disk{number}", type="dir", uuid=uuid.uuid4(), active=True,
+            capacity=2**40, allocation=number * 2**37, available=2**40 - number * 2**37,
+        )  # fmt: skip
+    assert "384 GiB · 0 B / 2 TiB" in part("capacity", people["viewer"])
 
 
 def test_what_no_host_measures_is_not_said_to_be_nothing(people) -> None:
