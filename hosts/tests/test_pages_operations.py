@@ -258,6 +258,7 @@ def test_a_move_that_came_to_nothing_is_asked_for_again_from_its_page(people, ho
     page = text_of(browser(people["operator"]).get(f"/operations/{operation.pk}/"))
     assert again in page
     assert "no limit" in page
+    assert "What to try" not in page  # The sentence says it already.
     assert again not in text_of(browser(people["viewer"]).get(f"/operations/{operation.pk}/"))
 
 

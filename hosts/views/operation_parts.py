@@ -17,6 +17,8 @@ from hosts.operations.kind import registry
 Context = dict[str, Any]
 #: a log longer than this is shown from its end
 MOST_LINES = 500
+#: codes of failures whose sentence is our own and says what to try: none at all, and VIR_ERR_MIGRATE_UNSAFE
+OWN_WORDS = (None, 0, 81)
 #: kind of the offer → the verb it needs
 FORCE_KIND, FORCE_VERB = "destroy", "vm.destroy"
 
@@ -175,7 +177,7 @@ def _again(operation: Operation, user: User) -> str:
 
 def advice(operation: Operation) -> str:
     """What to try, by what went wrong; nothing where the sentence is our own and says it already."""
-    if operation.error and operation.error.get("type") == "Failed" and not operation.error.get("code"):
+    if operation.error and operation.error.get("type") == "Failed" and operation.error.get("code") in OWN_WORDS:
         return ""
     return str(_advice().get(str(operation.error.get("type", "")), "")) if operation.error else ""
 

@@ -194,6 +194,33 @@ def test_a_picture_of_the_screen_can_be_saved(enter, program):
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
 
 
+def test_the_console_fills_the_whole_screen_and_comes_back(enter, program):
+    page, vm = enter("olga"), running_on(program, "kvm1")
+    open_console(page, vm)
+    page.click("[data-console-do=full-screen]")
+    wait_until(lambda: page.evaluate("document.fullscreenElement?.matches('[data-console]')"), what="the whole screen")
+    assert page.locator("[data-console-screen] canvas").is_visible()
+    page.click("[data-console-do=full-screen]")
+    wait_until(lambda: page.evaluate("document.fullscreenElement === null"), what="the page to be back")
+    assert page.complaints == []
+
+
+def test_what_one_puts_into_the_clipboard_another_finds_there(enter, program):
+    vm = running_on(program, "kvm1")
+    olga, otto = enter("olga"), enter("otto")
+    for page in (olga, otto):
+        open_console(page, vm)
+    text = "Zażółć gęślą jaźń €"
+    olga.click("[data-console-do=clipboard]")
+    olga.fill("[data-console-clipboard-in]", text)
+    olga.click("[data-console-clipboard] button[type=submit]")
+    came = "document.querySelector('[data-console-clipboard-out]').value"
+    wait_until(lambda: otto.evaluate(came) == text, 20, "the display to hand the text on")
+    otto.click("[data-console-do=clipboard]")
+    assert otto.locator("[data-console-clipboard-copy]").is_enabled()
+    assert olga.complaints == otto.complaints == []
+
+
 def test_the_soft_keyboard_of_a_phone_types(enter, program):
     page, vm = enter("olga", viewport={"width": 390, "height": 844}, has_touch=True), running_on(program, "kvm1")
     open_console(page, vm)
