@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
-import threading
 from typing import IO, Any
 
 import structlog
@@ -18,7 +16,7 @@ from hosts.models import Lease, Operation
 from hosts.operations.runner import Runner
 from hosts.supervisor import Supervisor
 from hosts.work import database_work
-from kvmdash import memory
+from kvmdash import memory, readiness, stopping
 
 log = structlog.get_logger(__name__)
 
@@ -57,12 +55,11 @@ def run_alone(role: Supervisor | Runner) -> None:
     """Run one role as a process of its own until SIGTERM or SIGINT."""
     memory.use_few_arenas()
     start_event_loop()
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
+    told = stopping.Told()
     notify.bus.start_thread()
     role.start()
     memory.look_for_garbage_when_it_grows()
     log.info("role started", role=type(role).__name__, owner=role.owner)
-    done.wait()
+    readiness.tell()
+    told.wait()
     role.stop()

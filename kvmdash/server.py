@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import sys
 import warnings
 
 import uvicorn
 
-from kvmdash import memory
+from kvmdash import memory, readiness
+
+#: what uvicorn itself ends with when it could not start
+NOT_STARTED = 3
+
+
+class Server(uvicorn.Server):
+    """Says when it answers."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Raises SystemExit when the port is taken or the lifespan fails."""
+        await super().startup(sockets)
+        readiness.tell()
 
 
 def serve(host: str, port: int) -> None:
@@ -14,7 +29,7 @@ def serve(host: str, port: int) -> None:
     memory.use_few_arenas()
     # WhiteNoise reads static files in pieces, on a thread; they are small and kept by browsers for ever.
     warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
-    uvicorn.run(
+    config = uvicorn.Config(
         "kvmdash.asgi:application",
         host=host,
         port=port,
@@ -28,3 +43,9 @@ def serve(host: str, port: int) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=3,
     )
+    config.load_app()
+    server = Server(config)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(NOT_STARTED)

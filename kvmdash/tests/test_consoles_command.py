@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -22,9 +21,16 @@ def children_of(pid: int) -> list[int]:
     ]
 
 
+class Untold:
+    """Nobody says stop."""
+
+    def wait(self, _seconds):
+        return False
+
+
 def test_a_gateway_whose_program_was_killed_without_a_word_ends_too():
     # Returns although nobody said stop: process 0 is not our parent.
-    wait_for(threading.Event(), "0")
+    wait_for(Untold(), "0")
 
 
 def test_a_program_that_is_told_to_stop_has_ended_its_gateway_before_it_ends_itself():
@@ -54,6 +60,19 @@ def test_a_role_without_pages_does_not_load_them(role):
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "kvmdash.settings_test"}
     command = [sys.executable, "-c", f"import django; django.setup()\n{code}"]
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_what_is_kept_from_websockify_is_not_half_there_for_others():
+    code = (
+        "import sys\n"
+        "from kvmdash.management.commands.consoles import load_websockify_without_numpy\n"
+        "load_websockify_without_numpy()\n"
+        "import websockify.websocket\n"
+        "assert websockify.websocket.numpy is None\n"
+        "assert 'numpy' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

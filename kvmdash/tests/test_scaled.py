@@ -17,7 +17,9 @@ import pytest
 from conftest import wait_until
 from kvmdash.tests.program import PROJECT, Program
 from kvmdash.tests.services import Services
-from lab.testhosts import TestHost, libvirtd_path
+from lab.testhosts import TestHost, free_port, libvirtd_path
+from vms.tests.console.screens import Screen
+from vms.tests.console.viewer import Viewer
 
 pytestmark = pytest.mark.services
 
@@ -30,10 +32,10 @@ XML = (
 
 
 class Scaled(Program):
-    """One web process and two of each other role."""
+    """One web process, one console gateway and two of each other role."""
 
     def __init__(self, services):
-        super().__init__(**services.environment)
+        super().__init__(KVMDASH_CONSOLE_GATEWAY=f"127.0.0.1:{free_port()}", **services.environment)
         self.roles = {}
 
     def start(self):
@@ -44,6 +46,7 @@ class Scaled(Program):
             "web": ["web", "--port", str(self.port)],
             "inventory-1": ["inventory"], "inventory-2": ["inventory"],
             "operations-1": ["operations"], "operations-2": ["operations"],
+            "consoles": ["consoles"],
         }.items():  # fmt: skip
             self.start_role(name, command)
         self.process = self.roles["web"]
@@ -121,6 +124,12 @@ def hosts_of(program):
     return answer["items"] if isinstance(answer, dict) else answer
 
 
+WITH_SCREEN = (
+    "<domain type='test'><name>{name}</name><memory unit='MiB'>64</memory><os><type>hvm</type></os>"
+    "<devices><graphics type='vnc' port='{port}' autoport='no' listen='127.0.0.1'/></devices></domain>"
+)
+
+
 def define(host, name):
     identity = str(uuid.uuid4())
     libvirt.open(host.uri).defineXML(XML.format(name=name, uuid=identity))
@@ -153,6 +162,21 @@ def test_events_and_operations_travel_between_the_processes(scaled, test_hosts):
         wait_until(seen(scaled, name))
         assert scaled.do(name, "start")["state"] == "succeeded"
         wait_until(lambda name=name: scaled.vm(name)["power_state"] == "running")
+
+
+def test_a_console_opens_by_way_of_the_gateway(scaled, test_hosts):
+    screen = Screen("afar")
+    raw = libvirt.open(test_hosts[4].uri)
+    guest = raw.createXML(WITH_SCREEN.format(name="afar", port=screen.port), 0)
+    try:
+        wait_until(seen(scaled, "afar"))
+        status, answer = scaled.api(f"vms/{guest.UUIDString()}/console", {})
+        assert status == 200, answer
+        with Viewer(answer["url"]) as viewer:
+            assert viewer.greet().name == "afar"
+    finally:
+        guest.destroy()
+        screen.close()
 
 
 def test_a_killed_inventory_process_is_replaced_and_no_event_is_lost(scaled, test_hosts):

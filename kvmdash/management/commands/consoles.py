@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import warnings
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from kvmdash import readiness, stopping
 from kvmdash.checks import TAG
 
 
@@ -24,26 +23,33 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from django.conf import settings
 
-        # websockify would load it for a way of unmasking that is not used here.
-        sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
-        warnings.filterwarnings("ignore", "no 'numpy' module")
+        load_websockify_without_numpy()
         from vms.console.gateway import Gateway
         from vms.console.targets import LibvirtTargets
 
         host, _colon, port = settings.CONSOLE_GATEWAY.rpartition(":")
-        done = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: done.set())
+        told = stopping.Told()
         targets = LibvirtTargets()
         gateway = Gateway(targets, host.strip("[]"), int(port))
         gateway.start()
-        wait_for(done, os.environ.get("KVMDASH_PARENT", ""))
+        readiness.tell()
+        wait_for(told, os.environ.get("KVMDASH_PARENT", ""))
         gateway.stop()
         targets.close()
 
 
-def wait_for(done: threading.Event, parent: str) -> None:
+def load_websockify_without_numpy() -> None:
+    """websockify would load it for a way of unmasking that is not used here."""
+    absent = sys.modules.setdefault("numpy", None) is None  # type: ignore[arg-type]
+    warnings.filterwarnings("ignore", "no 'numpy' module")
+    import websockify.websocket  # noqa: F401
+
+    if absent:  # PostgreSQL's driver takes whatever is there for numpy itself.
+        del sys.modules["numpy"]
+
+
+def wait_for(told: stopping.Told, parent: str) -> None:
     """Until told to stop, or until the program that started us is gone without a word (kill -9)."""
-    while not done.wait(1.0 if parent else None):
+    while not told.wait(1.0 if parent else None):
         if str(os.getppid()) != parent:
             return

@@ -110,7 +110,8 @@ class Gateway:
         threading.Thread(target=self._keep, name="console-gateway", daemon=True).start()
 
     def _keep(self) -> None:
-        environment = {key: value for key, value in os.environ.items() if key != "KVMDASH_EMBEDDED"}
+        ours = ("KVMDASH_EMBEDDED", "NOTIFY_SOCKET")
+        environment = {key: value for key, value in os.environ.items() if key not in ours}
         # Killed without a word, we must not leave the gateway behind: it looks whether its parent is still this one.
         environment["KVMDASH_PARENT"] = str(os.getpid())
         while not self._stopping.is_set():
