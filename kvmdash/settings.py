@@ -107,7 +107,8 @@ def _database(variable: str, file: str) -> dict[str, object]:
         config["OPTIONS"] = SQLITE_OPTIONS
     else:
         config["CONN_MAX_AGE"] = 0
-        config["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 20}}
+        # What the URL says (sslmode, sslrootcert) stays.
+        config["OPTIONS"] = {**(config.get("OPTIONS") or {}), "pool": {"min_size": 1, "max_size": 20}}  # type: ignore[dict-item]
     return config
 
 
