@@ -320,6 +320,16 @@ def test_a_service_is_shut_in_and_runs_a_command_that_there_is(units, name):
     assert _walls(text) == _walls((units / "kvmdash.service").read_text())
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_that_stays_says_when_it_is_ready_and_comes_back(units, name):
+    text = (units / name).read_text()
+    if "Type=oneshot" in text:
+        assert "Restart=" not in text
+        return
+    # test_readiness.py has every role say it.
+    assert "Type=notify\n" in text and "Restart=on-failure\n" in text and "StartLimitIntervalSec=0\n" in text
+
+
 def _walls(text):
     return text.partition("# What the program may touch")[2].partition("\n\n")[0].strip()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import libvirt
 import pytest
+from django.core.management import CommandError, call_command
 
 from conftest import wait_until
 from kvmdash.tests.program import Program
@@ -121,3 +122,8 @@ def test_without_the_encryption_keys_it_says_which_hosts_want_their_secrets_agai
 def test_a_backup_overwrites_nothing(before: Program, backup: Path) -> None:
     with pytest.raises(AssertionError, match="File exists"):
         before.manage("backup", str(backup))
+
+
+def test_a_backup_that_finds_no_place_says_so() -> None:
+    with pytest.raises(CommandError, match="Not a directory"):
+        call_command("backup", "/dev/null/backup")

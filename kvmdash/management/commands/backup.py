@@ -23,7 +23,10 @@ class Command(BaseCommand):
         from django.conf import settings
 
         folder = Path(options["folder"])
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(str(error)) from error
         for alias in ("default",) if options["no_metrics"] else ("default", "metrics"):
             database = settings.DATABASES[alias]
             if database["ENGINE"] != "django.db.backends.sqlite3":
