@@ -141,6 +141,7 @@ def follow(task: Task, connection: Any, future: Future[T], tick: Callable[[], No
     Raises Unreachable when the host is lost meanwhile, and Uncertain when it lasts longer than anybody waits.
     """
     until = time.monotonic() + PATIENCE
+    task.wake_when(future)
     while not future.done():
         if not connection.is_alive:
             raise Unreachable(say("The connection to the host was lost."))

@@ -23,6 +23,8 @@ from hosts.operations.kind import Interrupted, Kind
 from hosts.work import DATABASE_AWAY, lend_back
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from hosts.hypervisor.connection import Connection
 
 log = structlog.get_logger(__name__)
@@ -198,6 +200,10 @@ class Task:
     def cancel_requested(self) -> bool:
         """Whether a cancel signal came (for kinds that take no other signals)."""
         return any(row.name == "cancel" for row in self.signals())
+
+    def wake_when(self, future: Future[Any]) -> None:
+        """A wait ends as soon as the call does."""
+        future.add_done_callback(lambda _done: self._hold.wake.set())
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not longer than until something is asked. Raises Interrupted when this process must let go."""

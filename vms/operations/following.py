@@ -17,6 +17,7 @@ POLL_SECONDS = 0.3
 def follow(task: Task, guest: Guest, future: Future[Any]) -> bool:
     """Wait for the call; its result or error is then to be had from the connection. True when it was aborted by request."""
     aborted = False
+    task.wake_when(future)
     while not future.done():
         if task.cancel_requested() and not aborted:
             aborted = abort(task, guest)

@@ -38,6 +38,7 @@ class ManagedSave(GuestKind):
         connection = guest.connection
         future = connection.submit(lambda raw: raw.lookupByUUIDString(task.uuid).managedSave(0))
         cancelled = False
+        task.wake_when(future)
         while not future.done():
             if task.cancel_requested() and not cancelled:
                 cancelled = self._abort(task, guest)

@@ -250,6 +250,7 @@ class _Move:
 
     def _follow(self, future: Future[Any]) -> None:
         connection = self.source
+        self.task.wake_when(future)
         while not future.done():
             self._obey()
             with suppress(Unreachable):  # The call itself tells.
