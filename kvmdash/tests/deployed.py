@@ -100,8 +100,10 @@ def listens(port: int) -> bool:
 class Proxy:
     """nginx or Caddy with deploy's own file, in which only addresses, ports and paths are swapped."""
 
-    def __init__(self, kind: str, port: int, web: int, consoles: int, authority: Authority) -> None:
-        self.kind, self.port, self.plain_port = kind, port, free_port()
+    def __init__(
+        self, kind: str, port: int, web: int, consoles: int, authority: Authority, second_web: int | None = None
+    ) -> None:
+        self.kind, self.port, self.plain_port, self.second_web = kind, port, free_port(), second_web
         self.folder = Path(os.path.realpath(tempfile.mkdtemp(prefix=f"kvmdash-{kind}-")))
         self.certificate, key = authority.issue(NAME)
         (self.folder / "fullchain.pem").write_text(self.certificate)
@@ -141,14 +143,17 @@ def _nginx(proxy: Proxy, web: int, consoles: int) -> list[str]:
     site = swapped(
         re.sub(r"\n +listen \[::\].*", "", (DEPLOY / "nginx.conf").read_text()),
         {
-            "server 127.0.0.1:8000;": f"server 127.0.0.1:{web};",
-            "server 127.0.0.1:6080;": f"server 127.0.0.1:{consoles};",
+            "server 127.0.0.1:8000": f"server 127.0.0.1:{web}",
+            "server 127.0.0.1:6080": f"server 127.0.0.1:{consoles}",
             "listen 80;": f"listen 127.0.0.1:{proxy.plain_port};",
             "listen 443 ssl http2;": f"listen 127.0.0.1:{proxy.port} ssl http2;",
             "/etc/ssl/kvmdash": str(proxy.folder),
             "/var/log/nginx": str(proxy.folder),
         },
     )
+    if proxy.second_web is not None:
+        line = f"server 127.0.0.1:{web} max_fails=0;"
+        site = swapped(site, {line: f"{line} server 127.0.0.1:{proxy.second_web} max_fails=0;"})
     paths = "".join(
         f"{name}_temp_path {proxy.folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -172,6 +177,9 @@ def _caddy(proxy: Proxy, web: int, consoles: int) -> list[str]:
             "/var/log/caddy": str(proxy.folder),
         },
     )
+    if proxy.second_web is not None:
+        line = f"reverse_proxy 127.0.0.1:{web}"
+        file = swapped(file, {line: f"{line} 127.0.0.1:{proxy.second_web}"})
     (proxy.folder / "Caddyfile").write_text(file)
     return [program_of("caddy"), "run", "--adapter", "caddyfile", "--config", str(proxy.folder / "Caddyfile")]
 
