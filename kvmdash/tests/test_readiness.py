@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def program() -> Iterator[Program]:
     made = Program(KVMDASH_CONSOLE_GATEWAY=f"127.0.0.1:{free_port()}")
     made.manage("migrate_all")
     yield made
-    made.stop()
+    shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def answers(port: int) -> bool:
