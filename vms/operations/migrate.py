@@ -50,6 +50,12 @@ class Place:
 
     host: Host
     state: str
+    reason: str = ""
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a target holds what was to become the guest: libvirt says so until all memory has come and it was let run."""
+        return self.state == PowerState.PAUSED and self.reason == "migration"
 
     @property
     def runs(self) -> bool:
@@ -170,7 +176,7 @@ def _look(connection: Connection, host: Host, uuid: str) -> Place:
     from hosts.hypervisor.guest import Guest
 
     try:
-        return Place(host, Guest(connection, uuid).state()[0])
+        return Place(host, *Guest(connection, uuid).state())
     except NotFound:
         return Place(host, "absent")
     except Unreachable:
@@ -340,16 +346,44 @@ class _Move:
 
     def _judge(self, source: Place, target: Place) -> dict[str, Any]:
         self._hear_of_cancelling()
+        if target.is_unfinished and source.state == PowerState.SHUTOFF:
+            target = self._discard(target)
+        if target.is_unfinished and source.state == "absent":
+            raise Uncertain(
+                _(
+                    "%(source)s does not know the guest any more, and %(target)s holds a copy that never got all its memory."
+                )
+                % {"source": source.host, "target": target.host}
+            )
         if target.state in ("running", "paused") and source.state in ("absent", "shutoff"):
             return self._succeeded()
         if source.state in ("running", "paused") and target.state in ("absent", "shutoff"):
             if self.cancelled_by:
                 raise Cancelled(self._runs_on(source))
             raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
+        if source.state == PowerState.SHUTOFF and target.state in ("absent", "shutoff"):
+            raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
         raise Uncertain(
             _("After the interruption the guest is found so: %(source)s; %(target)s. Look at both hosts.")
             % {"source": source, "target": target}
         )
+
+    def _discard(self, target: Place) -> Place:
+        """Remove the copy that never ran, as libvirt does when it hears of the end of its source; what is there then.
+
+        Only where the source says that the guest is off: the source lost it in the middle, and no memory will come any more.
+        """
+        from hosts.hypervisor.guest import Guest
+
+        try:
+            Guest(self.target, self.task.uuid).destroy()
+        except NotFound:
+            pass
+        except HypervisorError as error:
+            self.task.log(f"The unfinished copy on {target.host} could not be removed: {error}", "warning")
+            return target
+        self.task.log(f"The unfinished copy on {target.host}, which never ran, was removed.")
+        return self._place("target")
 
     def _hear_of_cancelling(self) -> None:
         """What the process that died was asked is told to us too."""
