@@ -10,9 +10,9 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from hosts import fragments
-from hosts.models import Operation
+from hosts.models import Host, Operation
 from hosts.operations.kind import registry
-from vms.models import VirtualMachine
+from vms.models import Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 from vms.tests.making import browser, make_guest, make_host, sighted
 from vms.views import actions
@@ -219,6 +219,14 @@ def test_a_copy_that_is_arriving_is_no_alarm(people, guest) -> None:
     text = body(browser(people["viewer"]), guest)
     assert "It is being moved." in text
     assert "more than one host" not in text
+
+
+def test_a_copy_that_can_never_take_over_is_told_from_one_that_arrives(people, guest) -> None:
+    copy = sighted(guest, make_host("kvm2"), "paused", power_reason="migration")
+    Sighting.objects.filter(vm=guest).exclude(pk=copy.pk).update(power_state="shutoff")
+    assert "A move ended in the middle." in body(browser(people["viewer"]), guest)
+    Host.objects.exclude(pk=copy.host_id).update(state="silent")
+    assert "It is being moved." in body(browser(people["viewer"]), guest)
 
 
 def test_a_move_under_way_shows_its_figures_and_can_be_steered(people, guest) -> None:

@@ -97,14 +97,22 @@ def sightings(vm: VirtualMachine, user: User) -> Context:
         if sighting.host.is_connected and sighting.host.seen_at is not None:
             sighting.seen_at = max(sighting.seen_at or sighting.host.seen_at, sighting.host.seen_at)
     running = [sighting for sighting in present if sighting.power_state == PowerState.RUNNING]
-    arriving = any(s.power_state == PowerState.PAUSED and s.power_reason == "migration" for s in present)
-    arriving = arriving or (len(present) > 1 and is_moving(vm))
+    copies = [s for s in present if s.power_state == PowerState.PAUSED and s.power_reason == "migration"]
+    unfinished = len(present) > 1 and bool(copies) and not is_moving(vm) and _is_given_up(present, copies)
+    arriving = not unfinished and (bool(copies) or (len(present) > 1 and is_moving(vm)))
     return {
         "vm": vm,
         "sightings": _with_actions(vm, present, user, arriving) if len(present) > 1 else [],
         "split_brain": len(running) > 1 and vm.suspected_at is not None,
         "arriving": arriving,
+        "unfinished": unfinished,
     }
+
+
+def _is_given_up(present: list[Sighting], copies: list[Sighting]) -> bool:
+    """Whether nothing can come any more for the copies of a move: all others are reached, and off."""
+    others = [sighting for sighting in present if sighting not in copies]
+    return all(s.host.is_connected and s.power_state not in ACTIVE_STATES for s in others)
 
 
 def _with_actions(vm: VirtualMachine, present: list[Sighting], user: User, arriving: bool) -> list[Context]:
