@@ -25,6 +25,8 @@ SESSION_SECONDS = 60.0
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """``/ws/live/``: the page says what it shows, and is told when that changes (docs/pages.md has the messages)."""
 
+    #: there is none of that name: the hub brings all messages, and a page opens while the layer (Redis) is away
+    channel_layer_alias = "of the hub alone"
     cookie: str | None = None
     keeper: asyncio.Task[None] | None = None
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 
 import pytest
+from asgiref.testing import ApplicationCommunicator
+from channels import layers
 
 from hosts import consumers, notify
 from hosts.hub import Hub, Socket
@@ -25,6 +27,25 @@ def test_what_is_not_a_message_of_ours_is_not_taken(text):
 
 def test_a_message_of_ours_is_taken():
     assert consumers._parsed('{"watch": ["vm-row:x"]}') == {"watch": ["vm-row:x"]}
+
+
+def test_a_page_opens_while_the_channel_layer_is_away(people, monkeypatch):
+    class Away:
+        async def new_channel(self, *_: object) -> str:
+            raise ConnectionError("nobody answers")
+
+    monkeypatch.setitem(layers.channel_layers.backends, layers.DEFAULT_CHANNEL_LAYER, Away())
+
+    async def work(_hub):
+        scope = {"type": "websocket", "user": people["viewer"], "session": None, "query_string": b"", "headers": []}
+        page = ApplicationCommunicator(consumers.LiveConsumer.as_asgi(), scope)
+        await page.send_input({"type": "websocket.connect"})
+        assert (await page.receive_output(5))["type"] == "websocket.accept"
+        assert "hello" in json.loads((await page.receive_output(5))["text"])
+        await page.send_input({"type": "websocket.disconnect", "code": 1000})
+        await page.wait(5)
+
+    with_hub(work)
 
 
 class Page:
