@@ -34,7 +34,7 @@ from hosts.api_schemas import (
     SignalBody,
     TestArguments,
 )
-from hosts.api_storage_changes import router as storage_router
+from hosts.api_storage_bytes import router as storage_router
 from hosts.api_tools import (
     Accepted,
     accepted,

@@ -157,6 +157,32 @@ class VolumeCreateBody(Body):
     )
 
 
+_URL = r"^https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~/%+-]*)?(?:\?[A-Za-z0-9._~/%+=&-]*)?$"
+_CHECKSUM = r"^(?:(?:sha256:)?[0-9a-f]{64}|(?:sha512:)?[0-9a-f]{128})$"
+
+
+class VolumeUploadBody(Body):
+    """A new volume whose bytes are then sent."""
+
+    name: Name
+    size: Whole = Field(ge=1, le=2**60, description="Bytes that are to come.")
+    checksum: str | None = Field(None, pattern=_CHECKSUM, description="SHA-256 or SHA-512 that all of it must have.")
+    fingerprint: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="Kept for the sender, to know the file again."
+    )
+
+
+class VolumeFetchBody(Body):
+    """A new volume of what lies at an address."""
+
+    url: str = Field(min_length=8, max_length=2000, pattern=_URL, description="http or https, without a password.")
+    name: Name | None = Field(None, description="Left out: the file's own.")
+    checksum: str | None = Field(
+        None, max_length=2000, pattern=rf"(?:{_CHECKSUM})|(?:{_URL})",
+        description="SHA-256 or SHA-512 that it must have, or the address of a list such as SHA256SUMS.",
+    )  # fmt: skip
+
+
 class VolumeCloneBody(Body):
     """A copy."""
 

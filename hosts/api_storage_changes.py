@@ -21,7 +21,9 @@ from hosts.api_storage_bodies import (
     VolumeCloneBody,
     VolumeCreateBody,
     VolumeDeleteBody,
+    VolumeFetchBody,
     VolumeResizeBody,
+    VolumeUploadBody,
     VolumeWipeBody,
 )
 from hosts.api_tools import Accepted, accepted, find, sent
@@ -44,6 +46,8 @@ ARGUMENTS: dict[str, type[BaseModel]] = {
     "pool-refresh": NoArguments,
     "pool-delete": PoolDeleteBody,
     "volume-create": VolumeCreateBody,
+    "volume-upload": VolumeUploadBody,
+    "volume-fetch": VolumeFetchBody,
     "volume-clone": VolumeCloneBody,
     "volume-resize": VolumeResizeBody,
     "volume-wipe": VolumeWipeBody,
@@ -106,5 +110,9 @@ for _name, _kind in sorted(registry.items()):
         add(_kind, f"volumes/{{id}}/{_name.removeprefix('volume-')}", {"id": VolumeId}, _volume)
     elif _name == "volume-create":
         add(_kind, "pools/{host}/{name}/volumes", {"host": OF_HOST, "name": PoolName}, pool_of)
+    elif _name == "volume-upload":
+        add(_kind, "pools/{host}/{name}/uploads", {"host": OF_HOST, "name": PoolName}, pool_of)
+    elif _name == "volume-fetch":
+        add(_kind, "pools/{host}/{name}/fetch", {"host": OF_HOST, "name": PoolName}, pool_of)
     elif _name in ("pool-define", "pool-find"):
         add(_kind, f"hosts/{{name}}/{_name}", {"name": OF_HOST}, _host)

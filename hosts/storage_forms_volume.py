@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from hosts import storage_names
+from hosts import fillings, storage_names
 from hosts.models import StoragePool, StorageVolume
 from hosts.operations.presenter import size
 from hosts.operations.storage_base import told
@@ -66,6 +66,7 @@ class VolumeCreateForm(StorageForm):
                 del self.fields[name]
             return
         images = StorageVolume.objects.filter(pool__host=row.host, pool__active=True, absent_since=None).exclude(ISO)
+        images = fillings.whole_only(images)
         rows = images.filter(format__in=IMAGES).select_related("pool").order_by("pool__name", "name")[:MOST_IMAGES]
         self._choices("backing", [("", _("nothing")), *[(one.path, f"{one.pool.name}: {one.name}") for one in rows]])
 
@@ -73,6 +74,23 @@ class VolumeCreateForm(StorageForm):
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices
+
+
+class VolumeFetchForm(StorageForm):
+    """Where it lies."""
+
+    url = forms.CharField(
+        label=gettext_lazy("Address"), max_length=2000,
+        help_text=gettext_lazy("https:// or http://. Servers on private networks must be allowed in the settings."),
+    )  # fmt: skip
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=300, strip=False, required=False,
+        help_text=gettext_lazy("Left empty, it is called as the file is."),
+    )  # fmt: skip
+    checksum = forms.CharField(
+        label=gettext_lazy("Checksum"), max_length=2000, required=False,
+        help_text=gettext_lazy("SHA-256 or SHA-512, or the address of a list such as SHA256SUMS. What does not fit it is deleted."),
+    )  # fmt: skip
 
 
 class VolumeCloneForm(StorageForm):
@@ -132,6 +150,7 @@ class VolumeDeleteForm(StorageForm):
 FORMS: dict[str, type[StorageForm]] = {
     **POOL_FORMS,
     "volume-create": VolumeCreateForm,
+    "volume-fetch": VolumeFetchForm,
     "volume-clone": VolumeCloneForm,
     "volume-resize": VolumeResizeForm,
     "volume-wipe": VolumeWipeForm,

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from hosts import notify, storage_identity
+from hosts import fillings, notify, storage_identity
 from hosts.hypervisor.records import PoolReading, PoolRecord, StorageLook, VolumeRecord
 from hosts.models import Host, StoragePool, StorageTypes, StorageVolume
 from hosts.storage_identity import Contents
@@ -111,6 +111,9 @@ def _volumes_seen(pool_id: int, records: list[VolumeRecord], now: datetime) -> b
     gone = [row.pk for name, row in known.items() if name not in seen and row.absent_since is None]
     for start in range(0, len(gone), CHUNK):
         StorageVolume.objects.filter(pk__in=gone[start : start + CHUNK]).update(absent_since=now)
+    if gone:
+        away = set(gone)
+        fillings.gone([pool_id], [name for name, row in known.items() if row.pk in away])
     present.update(seen_at=now)
     return bool(new or changed or gone)
 

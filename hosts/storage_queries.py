@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from hosts import fillings
 from hosts.models import StorageClaim, StoragePool, StorageVolume
 
 
@@ -43,8 +44,9 @@ def written() -> Q:
 
 
 def orphans(volumes: QuerySet[StorageVolume]) -> QuerySet[StorageVolume]:
-    """Those that nobody uses. Images of CDs are no orphans: they are kept to be used."""
-    return volumes.filter(absent_since=None).exclude(used()).exclude(format="iso").exclude(name__iendswith=".iso")
+    """Those that nobody uses. Images of CDs are no orphans, they are kept to be used; those that were left half filled are."""
+    kept = (Q(format="iso") | Q(name__iendswith=".iso")) & ~Q(fillings.partial())
+    return volumes.filter(absent_since=None).exclude(used()).exclude(kept).exclude(fillings.partial(under_way=True))
 
 
 def representatives(pools: Iterable[StoragePool]) -> list[int]:

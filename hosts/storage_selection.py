@@ -9,7 +9,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from hosts import filtering
+from hosts import fillings, filtering
 from hosts.models import StoragePool, StorageVolume
 from hosts.storage_queries import used, written
 
@@ -88,4 +88,4 @@ def pools(rows: Pools, params: Mapping[str, str]) -> Pools:
 def library(rows: Volumes) -> Volumes:
     """What new guests can be made of: images of CDs, and disk images that no guest writes to."""
     images = Q(format__in=IMAGES) & ~written()
-    return rows.filter(ISO | images)
+    return fillings.whole_only(rows.filter(ISO | images))

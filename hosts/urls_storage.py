@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from hosts.views import storage_act, storage_define, storage_lists, storage_pool
+from hosts.views import storage_act, storage_define, storage_lists, storage_pool, storage_upload
 
 storage_patterns: list[URLPattern] = [
     path("", storage_lists.pools, name="storage"),
@@ -18,8 +18,11 @@ storage_patterns: list[URLPattern] = [
     path("define/found/<uuid:key>/", storage_define.found, name="pool_found"),
     path("<str:name>/<uuid:pool>/", storage_pool.pool_page, name="pool"),
     path("<str:name>/<uuid:pool>/do/<slug:kind>/", storage_act.pool, name="pool_act"),
+    path("<str:name>/<uuid:pool>/upload/", storage_upload.upload, name="pool_upload"),
+    path("upload/standing/<uuid:key>/", storage_upload.stand, name="upload"),
     path("<str:name>/<uuid:pool>/shared/", storage_pool.shared, name="pool_shared"),
     path("<str:name>/<uuid:pool>/forget/", storage_pool.forget, name="pool_forget"),
     path("<str:name>/<uuid:pool>/volume/<int:key>/", storage_pool.volume_page, name="volume"),
+    path("<str:name>/<uuid:pool>/volume/<int:key>/download/", storage_upload.download_volume, name="volume_download"),
     path("<str:name>/<uuid:pool>/volume/<int:key>/do/<slug:kind>/", storage_act.volume, name="volume_act"),
 ]

@@ -21,6 +21,7 @@ from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from hosts.consumers import LiveConsumer  # noqa: E402
+from hosts.transfer.relay import BytesRelay  # noqa: E402
 from kvmdash.lifespan import Lifespan  # noqa: E402
 from kvmdash.limits import BodyLimit  # noqa: E402
 from vms.console.relay import ConsoleRelay  # noqa: E402
@@ -33,7 +34,7 @@ def allowed_origins() -> list[str]:
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(_django),
+        "http": BytesRelay(BodyLimit(_django)),
         "lifespan": Lifespan(embedded=os.environ.get("KVMDASH_EMBEDDED") == "1"),
         "websocket": URLRouter(
             [

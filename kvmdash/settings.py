@@ -252,6 +252,11 @@ DEFINITION_VERSIONS = env.int("KVMDASH_DEFINITION_VERSIONS", default=200)
 OPERATIONS_PER_HOST = env.int("KVMDASH_OPERATIONS_PER_HOST", default=8)
 BULK_CONCURRENCY = env.int("KVMDASH_BULK_CONCURRENCY", default=4)
 
+# Seconds without a byte after which an upload is given up.
+UPLOAD_SECONDS = env.float("KVMDASH_UPLOAD_SECONDS", default=3600.0)
+# Names and networks that volumes may be fetched from although they are not on the public internet.
+FETCH_FROM: list[str] = env.list("KVMDASH_FETCH_FROM", default=[])
+
 CONSOLE_GATEWAY = env.str("KVMDASH_CONSOLE_GATEWAY", default="127.0.0.1:6080")
 CONSOLE_PUBLIC_PATH = "/ws/console/"
 

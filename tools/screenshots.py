@@ -82,7 +82,8 @@ def storage(page: Page) -> dict[str, tuple[str, Step]]:
     pools = links(page, "/hosts/storage/")
     for pool in pools:
         if volumes := links(page, pool):
-            return {"storage-pool": (pool, nothing), "storage-volume": (volumes[0], nothing)}
+            found = {"storage-pool": (pool, nothing), "storage-volume": (volumes[0], nothing)}
+            return found | {"storage-upload": (f"{pool}upload/", nothing), "storage-fetch": (f"{pool}do/volume-fetch/", nothing)}
     return {"storage-pool": (pools[0], nothing)} if pools else {}
 
 

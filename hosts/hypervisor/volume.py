@@ -71,6 +71,10 @@ class Volumes:
         """Delete it."""
         return self._begin(lambda pool: pool.storageVolLookupByName(name).delete(0))
 
+    def begin_refresh_pool(self) -> Future[Any]:
+        """Have the pool look again what lies in it."""
+        return self._begin(lambda pool: pool.refresh(0))
+
     def is_being_made(self, name: str) -> bool:
         """Whether libvirtd still writes it; found out by asking to read one byte, which it refuses meanwhile."""
         return bool(self.connection.call(lambda raw: _is_being_made(raw, self.pool_uuid, name)))

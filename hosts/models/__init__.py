@@ -2,6 +2,7 @@
 
 from hosts.models.alarm import Alarm
 from hosts.models.audit import AuditEntry
+from hosts.models.filling import Filling
 from hosts.models.host import Host, Lease, Worker
 from hosts.models.operation import Operation, OperationLog, OperationSignal
 from hosts.models.people import ApiToken, User
@@ -13,6 +14,7 @@ __all__ = [
     "Alarm",
     "ApiToken",
     "AuditEntry",
+    "Filling",
     "Host",
     "Lease",
     "Network",

@@ -16,6 +16,8 @@ def load_kinds() -> None:
         volume_clone,
         volume_create,
         volume_delete,
+        volume_fetch,
         volume_resize,
+        volume_upload,
         volume_wipe,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from hosts import fillings
 from hosts.hypervisor.errors import Failed
 from hosts.hypervisor.sentences import say
 from hosts.models import Operation, StorageVolume
@@ -49,6 +50,8 @@ class VolumeClone(VolumeKind):
         if not type_of(row.pool.type).creates:
             raise Refused(_("Volumes of a pool of type %(type)s are not made by libvirt.") % {"type": row.pool.type})
         refuse_open(row)
+        if why := fillings.why_not_whole(row):
+            raise Refused(why)
         name = arguments["name"]
         refuse_taken(row.pool, name)
         refuse_long(row.pool, name)

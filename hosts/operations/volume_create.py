@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from hosts import fillings
 from hosts.hypervisor.errors import Failed
 from hosts.hypervisor.sentences import say
 from hosts.models import Operation, StoragePool, StorageVolume, User
@@ -80,7 +81,7 @@ class VolumeCreate(StorageKind):
             raise NotNow("format", _("Here: %(words)s.") % {"words": ", ".join(formats)})
         refuse_taken(pool, arguments["name"])
         refuse_long(pool, arguments["name"])
-        at_once = arguments["allocate"] or _is_block(pool)
+        at_once = arguments["allocate"] or is_block(pool)
         if at_once and arguments["capacity"] > pool.available:
             raise NotNow("capacity", _("Only %(free)s are free there.") % {"free": size(pool.available)})
         if "backing" in arguments:
@@ -149,14 +150,14 @@ class VolumeCreate(StorageKind):
 def _xml(pool: StoragePool, arguments: dict[str, Any]) -> str:
     one_format = len(type_of(pool.type).creates) == 1
     form = "" if one_format else arguments["format"]
-    allocation = arguments["capacity"] if arguments["allocate"] or _is_block(pool) else 0
+    allocation = arguments["capacity"] if arguments["allocate"] or is_block(pool) else 0
     whole: dict[str, Any] = {"allocation": allocation}
     if "backing" in arguments:
         whole |= {"backing_path": arguments["backing"], "backing_format": _backing(pool, arguments["backing"]).format}
     return volume(arguments["name"], arguments["capacity"], form, **whole)
 
 
-def _is_block(pool: StoragePool) -> bool:
+def is_block(pool: StoragePool) -> bool:
     """Whether its volumes are devices, which take their whole size at once."""
     return pool.type in ("logical", "disk", "zfs")
 
@@ -167,4 +168,6 @@ def _backing(pool: StoragePool, path: str) -> StorageVolume:
     row = rows.exclude(format="").first()
     if row is None:
         raise NotNow("backing", _("There is no volume at that path on the host."))
+    if why := fillings.why_not_whole(row):
+        raise NotNow("backing", why)
     return row

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from hosts import fillings
 from hosts.models import StorageVolume
 from hosts.operations.kind import Refused, Subject, Uncertain
 from hosts.operations.storage_base import follow, told, virsh
@@ -74,5 +75,6 @@ def _forget(row: StorageVolume) -> dict[str, Any]:
     rows = StorageVolume.objects.filter(pk=row.pk)
     if row.pool.shared_key:
         rows = StorageVolume.objects.filter(pool__shared_key=row.pool.shared_key, name=row.name)
+    fillings.gone({other.pool for other in rows.select_related("pool")}, [row.name])
     rows.delete()
     return {"deleted": True}

@@ -12,6 +12,7 @@ from hosts.models import StoragePool, StorageVolume, User
 from hosts.operations.kind import Refused, registry
 from hosts.storage_forms_volume import FORMS
 from hosts.storage_types import type_of
+from hosts.transfer import download
 from hosts.views.storage_looks import look_of
 
 Items = list[dict[str, Any]]
@@ -28,7 +29,9 @@ def pool_actions(pool: StoragePool, user: User) -> dict[str, Items]:
     """Buttons and menu of a pool's page."""
     main = [action("pool-start", pool, user)]
     if pool.active:
-        main = [action("volume-create", pool, user)] if type_of(pool.type).creates else []
+        main = []
+        if type_of(pool.type).creates:
+            main = [action("volume-create", pool, user), _upload(pool, user), action("volume-fetch", pool, user)]
         main.append(action("pool-refresh", pool, user))
     auto = {"enabled": not pool.autostart}
     words = _("Do not start with the host") if pool.autostart else _("Start with the host")
@@ -51,8 +54,26 @@ def pool_actions(pool: StoragePool, user: User) -> dict[str, Items]:
 def volume_actions(volume: StorageVolume, user: User) -> dict[str, Items]:
     """Buttons and menu of a volume's page."""
     main = [action(name, volume, user) for name in ("volume-clone", "volume-resize")]
-    more = [action(name, volume, user) for name in ("volume-wipe", "volume-delete")]
+    more = [_download(volume, user), *[action(name, volume, user) for name in ("volume-wipe", "volume-delete")]]
     return {"main": [item for item in main if item], "more": [item for item in more if item]}
+
+
+def _upload(pool: StoragePool, user: User) -> dict[str, Any]:
+    """The way to the page for it."""
+    if not access.may(user, registry["volume-upload"].verb, pool):
+        return {}
+    return {"label": _("Upload"), "icon": look_of("volume-upload").icon, "url": _address(pool, "pool_upload")}
+
+
+def _download(volume: StorageVolume, user: User) -> dict[str, Any]:
+    if not access.may(user, download.VERB, volume):
+        return {}
+    item: dict[str, Any] = {"label": _("Download"), "icon": "download", "url": f"{volume.get_absolute_url()}download/"}
+    try:
+        download.check(volume)
+    except Refused as error:
+        item |= {"disabled": True, "reason": str(error)}
+    return item
 
 
 def action(

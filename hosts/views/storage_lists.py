@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from hosts import access, filtering, storage_selection
+from hosts import access, fillings, filtering, storage_selection
 from hosts.capacity import heavy_of
 from hosts.filtering import InvalidFilter
 from hosts.models import Host, StoragePool, StorageVolume, User
@@ -81,7 +81,8 @@ def with_uses(page: Page[Any]) -> list[Context]:
     """The volumes of a page, each with who uses it."""
     volumes = list(page.object_list)
     uses = use_of(volumes)
-    return [{"volume": volume, "use": uses[volume.pk]} for volume in volumes]
+    half = fillings.partial_among(volumes)
+    return [{"volume": volume, "use": uses[volume.pk], "partial": volume.pk in half} for volume in volumes]
 
 
 def volume_filters(request: HttpRequest) -> list[dict[str, str]]:

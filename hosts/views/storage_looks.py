@@ -34,6 +34,12 @@ LOOKS: dict[str, Look] = {
         icon="trash", hint=_("The host forgets the pool. What lies in it stays, unless you say otherwise."), danger=True
     ),
     "volume-create": Look(icon="plus", hint=_("A disk image, or a device of the pool.")),
+    "volume-upload": Look(
+        icon="upload", hint=_("An ISO or a disk image from this computer, straight into the pool. It may break off and go on.")
+    ),
+    "volume-fetch": Look(
+        icon="world-download", hint=_("An ISO or a disk image from a web server, straight into the pool, and checked.")
+    ),
     "volume-clone": Look(icon="copy", hint=_("Copies it whole; the copy does not need the original.")),
     "volume-resize": Look(
         icon="arrows-horizontal", hint=_("Changes what the guest sees. Only while no running guest has it open.")

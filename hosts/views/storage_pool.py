@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from hosts import access, filtering, storage_changes, storage_selection
+from hosts import access, fillings, filtering, storage_changes, storage_selection
 from hosts.access import Denied
 from hosts.models import StoragePool, StorageVolume
 from hosts.operations.kind import Refused
@@ -86,6 +86,7 @@ def volume_page(request: HttpRequest, name: str, pool: UUID, key: int) -> HttpRe
         "volume": row,
         "pool": row.pool,
         "use": use_of([row])[row.pk],
+        "not_whole": fillings.why_not_whole(row),
         "chain": [{"volume": step} if isinstance(step, StorageVolume) else {"path": step} for step in chain_of(row)],
         "actions": volume_actions(row, user_of(request)),
         "nav": "storage",

@@ -25,6 +25,8 @@ ASKED: dict[str, tuple[str, Any]] = {
     "pool-delete": ("pools/kvm1/images/delete", {"delete_storage": False}),
     "volume-create": ("pools/kvm1/images/volumes", {"name": "new.qcow2", "capacity": 1 << 30}),
     "volume-clone": ("volumes/{id}/clone", {"name": "copy.qcow2"}),
+    "volume-upload": ("pools/kvm1/images/uploads", {"name": "new.iso", "size": 1 << 20}),
+    "volume-fetch": ("pools/kvm1/images/fetch", {"url": "https://example.com/new.iso", "checksum": "0" * 64}),
     "volume-resize": ("volumes/{id}/resize", {"capacity": 20 << 30}),
     "volume-wipe": ("volumes/{id}/wipe", {"confirm": "disk.qcow2"}),
     "volume-delete": ("volumes/{id}/delete", None),

@@ -28,6 +28,8 @@ from websockify.websockifyserver import CompatibleWebSocket
 
 from hosts import leases, notify
 from hosts.sessions import row_key_of_header
+from hosts.transfer import gateway as transfer
+from hosts.transfer.desk import Desk
 from hosts.work import DATABASE_AWAY, database_work
 from vms.console import records
 from vms.console.browser import Browser
@@ -94,6 +96,18 @@ class ConsoleHandler(ProxyRequestHandler):  # type: ignore[misc]
         except Forbidden:
             self.close_connection = True
             self.send_error(403, "Wrong origin")
+
+    def do_PATCH(self) -> None:  # noqa: N802 - the base class's way
+        """The bytes of an upload."""
+        gateway = self.server.gateway
+        transfer.patch(self, gateway.desk, gateway.rows)
+
+    def do_GET(self) -> None:  # noqa: N802
+        """The bytes of a volume; everything else is a console."""
+        if self.path.startswith(transfer.PREFIX):
+            transfer.get(self, self.server.gateway.rows)
+            return
+        super().do_GET()
 
     def validate_connection(self) -> None:
         """Origin and ticket. A refused ticket is told by close code, because browsers hide all else."""
@@ -202,6 +216,7 @@ class Gateway:
         self._checked = time.monotonic()
         # Few threads talk to the database, for all consoles: each would need a connection with its caches.
         self._database = ThreadPoolExecutor(3, thread_name_prefix="console-rows")
+        self.desk = Desk(self.name, self.rows)
         raise_descriptor_limit()
         self.server = ConsoleServer(self, host, port)
         self._threads = [
@@ -218,10 +233,11 @@ class Gateway:
         """Bury what dead gateways left, then serve."""
         if settings.REDIS_URL:
             notify.bus.start_thread()
-        self._rows(records.bury_dead_gateways)
+        self.rows(records.bury_dead_gateways)
         threading.stack_size(_STACK_BYTES)
         for thread in self._threads:
             thread.start()
+        self.desk.start()
         log.info("console gateway listens", port=self.port, gateway=self.name)
 
     def stop(self, seconds: float = 4.0) -> None:
@@ -236,8 +252,9 @@ class Gateway:
         while self.consoles and time.monotonic() < until:
             time.sleep(0.02)
         self._threads[1].join(seconds)
+        self.desk.stop()
         try:
-            self._rows(records.abandon, self.name)
+            self.rows(records.abandon, self.name)
         except DATABASE_AWAY as error:
             log.warning("records of open consoles were not closed; another gateway does it", error=str(error))
         self._database.submit(connections.close_all).result()
@@ -248,14 +265,14 @@ class Gateway:
         for console in list(self.consoles.values()):
             console.end(closing)
 
-    def _rows(self, work: Callable[..., T], *arguments: Any) -> T:
+    def rows(self, work: Callable[..., T], *arguments: Any) -> T:
         """Work with the database, on one of the threads for it."""
         return self._database.submit(_with_database, work, *arguments).result()
 
     def admit(self, ticket: str, address: str | None, session: str) -> Grant:
         """The right that the ticket gives to whoever comes from that address with that session. Raises Closing."""
         try:
-            return self._rows(records.redeem, ticket, address, session)
+            return self.rows(records.redeem, ticket, address, session)
         except Closing:
             raise
         except Exception as error:
@@ -290,7 +307,7 @@ class Gateway:
         return line
 
     def _serve_on(self, line: Line, browser: Browser, grant: Grant) -> None:
-        session = self._rows(records.opened, grant, self.name)
+        session = self.rows(records.opened, grant, self.name)
         console = self.consoles[session] = Console(grant, line)
         pump = Pump(browser, line.socket, ViewOnly() if grant.view_only else None, lambda: console.verdict)
         closing = Closing(UNREACHABLE, "The gateway failed.")
@@ -325,7 +342,7 @@ class Gateway:
         """The guest hung up: it stopped or moved, if the mirror says so in a moment; else we do not know."""
         until = time.monotonic() + _WHY_SECONDS
         while time.monotonic() < until and not self._stopping.is_set():
-            closing = self._rows(records.judge, {0: standing}).get(0)
+            closing = self.rows(records.judge, {0: standing}).get(0)
             if closing is not None:
                 return closing
             self._stopping.wait(0.2)
@@ -333,7 +350,7 @@ class Gateway:
 
     def _quietly(self, work: Callable[..., Any], *arguments: Any) -> None:
         try:
-            self._rows(work, *arguments)
+            self.rows(work, *arguments)
         except Exception:
             # Too late for stop() is no fault: it closed what records were open.
             if not self._stopping.is_set():

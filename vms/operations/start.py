@@ -6,7 +6,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from hosts.operations.kind import Subject
+from hosts import fillings
+from hosts.operations.kind import Refused, Subject
 from hosts.operations.task import Task
 from vms.operations.base import PowerState, StateKind, virsh
 
@@ -24,4 +25,7 @@ class Start(StateKind):
         return virsh("start", subject)
 
     def change(self, task: Task) -> None:
+        operation = task.operation
+        if why := fillings.not_whole_of(operation.subject_uuid, operation.host):
+            raise Refused(why)
         self.guest(task).start()

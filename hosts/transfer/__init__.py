@@ -1,0 +1,1 @@
+"""The road of volumes' bytes between browsers, other servers and hosts, in constant memory."""
