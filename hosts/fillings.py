@@ -93,6 +93,8 @@ def why_not_whole(volume: StorageVolume) -> str:
 
 def not_whole_of(owner: UUID | None, host: Host | None) -> str:
     """The same for what a guest's definition on the host names: '' when none of it is half filled."""
+    if owner is None:
+        return ""
     claims = StorageClaim.objects.filter(owner=owner, host=host)
     by_path = claims.filter(path=OuterRef("path")).exclude(path="")
     by_name = claims.filter(pool_name=OuterRef("pool__name"), volume_name=OuterRef("name"))

@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from hosts import fillings
 from hosts.hypervisor.errors import Conflict, Failed, HypervisorError, NotFound, Unreachable
 from hosts.hypervisor.sentences import say
-from hosts.models import Filling, Operation, StoragePool
+from hosts.models import Filling, Operation, StoragePool, StorageVolume
 from hosts.operations.kind import Cancelled, Refused, Subject, Uncertain
 from hosts.operations.presenter import size
 from hosts.operations.storage_base import NotNow, follow
@@ -113,6 +114,9 @@ class FillKind(VolumeCreate):
         finally:
             look_again(pool)
         Filling.objects.filter(operation=task.operation).update(partial=False)
+        # Its name is free at once, not only when the mirror has looked again.
+        same = Q(pool=pool) | (Q(pool__shared_key=pool.shared_key) & ~Q(pool__shared_key=""))
+        StorageVolume.objects.filter(same, name=name).delete()
 
     def heed_cancel(self, task: Task, pool: StoragePool, name: str) -> None:
         """End, if that was asked for."""

@@ -36,7 +36,7 @@ UPLOADS, VOLUMES = f"{PREFIX}uploads/", f"{PREFIX}volumes/"
 CHECKSUM_MISMATCH = 460
 #: what is read and thrown away so that a refusal is heard; beyond that the line is cut
 MOST_THROWN_AWAY = 64 << 20
-#: parts of a piece whose checksum is computed at a time, and how many times so many may wait for it
+#: parts of a piece that are written at a time, and how many times so many may wait for it
 AT_A_TIME, MOST_WAITING = 4, 2
 #: seconds that a sender may pause within a piece
 SILENCE_SECONDS = 30.0
@@ -128,25 +128,35 @@ def _take(writer: FillingWriter, body: Body, at: int, checksum: bytes | None) ->
 
 
 def _pour_in(writer: FillingWriter, body: Body, hashed: bool) -> bytes:
-    """The body into the volume. Its SHA-256 is computed beside: both take a processor, and neither holds Python's lock."""
-    digest, waiting, unhashed = hashlib.sha256(), deque[Future[None]](), list[bytes]()
-    with ThreadPoolExecutor(1, thread_name_prefix="upload-sum") as beside:
-        while body.left and (data := body.read()):
+    """The body into the volume; its SHA-256. Reading with computing, and writing, go side by side, a few parts apart."""
+    digest, waiting, failed = hashlib.sha256(), deque[Future[None]](), list[BaseException]()
+    with ThreadPoolExecutor(1, thread_name_prefix="upload-write") as beside:
+        parts: list[bytes] = []
+        while body.left and not failed and (data := body.read()):
+            parts.append(data)
+            if len(parts) == AT_A_TIME:
+                waiting.append(beside.submit(_write, writer, parts, failed))
+                parts = []
             if hashed:
-                unhashed.append(data)
-            if len(unhashed) == AT_A_TIME:
-                waiting.append(beside.submit(_hash, digest, unhashed))
-                unhashed = []
-            writer.write(data)
+                digest.update(data)
             if len(waiting) > MOST_WAITING:
                 waiting.popleft().result()
-    _hash(digest, unhashed)
+        waiting.append(beside.submit(_write, writer, parts, failed))
+        for one in waiting:
+            one.result()
     return digest.digest()
 
 
-def _hash(digest: Any, parts: list[bytes]) -> None:
-    for data in parts:
-        digest.update(data)
+def _write(writer: FillingWriter, parts: list[bytes], failed: list[BaseException]) -> None:
+    """After one that failed, none is written."""
+    if failed:
+        return
+    try:
+        for data in parts:
+            writer.write(data)
+    except BaseException as error:
+        failed.append(error)
+        raise
 
 
 def _require(text: str, pk: UUID) -> str:

@@ -178,7 +178,7 @@ def test_a_file_is_uploaded_through_the_page_and_goes_on_after_a_reload(program,
         page.goto(f"/hosts/storage/one/{pool['uuid']}/")
         page.click("text=Upload")
         page.set_input_files("#upload-file", str(file))
-        page.wait_for_function("document.querySelector('#upload-name').value === 'debian-13.iso'")
+        wait_until(lambda: page.input_value("#upload-name") == "debian-13.iso", what="the file's name in the form")
         page.fill("#upload-checksum", hashlib.sha256(data).hexdigest())
         page.context.route("**/bytes/uploads/*", lambda route: route.abort())
         page.click("#upload button[type=submit]")
