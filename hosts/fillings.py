@@ -98,6 +98,8 @@ def not_whole_of(owner: UUID | None, host: Host | None) -> str:
     claims = StorageClaim.objects.filter(owner=owner, host=host)
     by_path = claims.filter(path=OuterRef("path")).exclude(path="")
     by_name = claims.filter(pool_name=OuterRef("pool__name"), volume_name=OuterRef("name"))
-    rows = StorageVolume.objects.filter(Exists(by_path) | Exists(by_name), partial(), pool__host=host, absent_since=None)
+    rows = StorageVolume.objects.filter(
+        Exists(by_path) | Exists(by_name), partial(), pool__host=host, absent_since=None
+    )
     first = rows.select_related("pool").first()
     return why_not_whole(first) if first is not None else ""
