@@ -83,7 +83,10 @@ def storage(page: Page) -> dict[str, tuple[str, Step]]:
     for pool in pools:
         if volumes := links(page, pool):
             found = {"storage-pool": (pool, nothing), "storage-volume": (volumes[0], nothing)}
-            return found | {"storage-upload": (f"{pool}upload/", nothing), "storage-fetch": (f"{pool}do/volume-fetch/", nothing)}
+            return found | {
+                "storage-upload": (f"{pool}upload/", nothing),
+                "storage-fetch": (f"{pool}do/volume-fetch/", nothing),
+            }
     return {"storage-pool": (pools[0], nothing)} if pools else {}
 
 
