@@ -27,6 +27,7 @@ VERBS: dict[str, User.Role] = {
     "token.own": User.Role.VIEWER,
     "vm.console": User.Role.OPERATOR,
     "vm.console_view": User.Role.OPERATOR,
+    "vm.forget": User.Role.OPERATOR,
     "volume.download": User.Role.OPERATOR,
     "host.manage": User.Role.ADMINISTRATOR,
     "pool.manage": User.Role.ADMINISTRATOR,

@@ -51,9 +51,10 @@ def upload(request: HttpRequest, id: OperationId) -> UploadOut:  # noqa: A002 - 
     )
 
 
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _BYTES: dict[str, Any] = {
     "responses": {
-        200: {"description": "The bytes.", "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {"description": "The bytes.", "content": _BINARY},
         206: {"description": "Those of the range that was asked for."},
         416: {"description": "The range begins after the end."},
     }

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from ninja import Query, Router
+from ninja import Query, Router, Status
 from pydantic import ValidationError
 
 from hosts import access
@@ -23,6 +23,7 @@ from hosts.requests import actor_of, client_address, user_of
 from hosts.said import said
 from hosts.sessions import row_key_of
 from hosts.tokens import token_of
+from vms import deleting
 from vms.api_definition import router as definition_router
 from vms.api_schemas import (
     ARGUMENTS,
@@ -111,6 +112,13 @@ def console(request: HttpRequest, uuid: UUID, wanted: ConsoleBody | None = None)
     url = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}{console_path(ticket)}"
     seconds = int(ConsoleTicket.LIFETIME.total_seconds())
     return ConsoleOut(url=url, view_only=view_only, expires_in=seconds)
+
+
+@router.post("vms/{uuid}/forget", response={204: None, **CHANGE}, summary="Forget a guest that no host holds")
+def forget(request: HttpRequest, uuid: UUID) -> Status[None]:
+    """Remove what is known of it; nothing is done on any host."""
+    deleting.forget(find(_visible(request), uuid=uuid), actor_of(request, "api"))
+    return Status(204, None)
 
 
 def _visible(request: HttpRequest) -> QuerySet[VirtualMachine]:

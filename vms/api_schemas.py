@@ -75,6 +75,8 @@ class VmOut(Schema):
     persistent: bool
     autostart: bool
     managed_save: bool
+    protected: bool = Field(description="It is not deleted before this is taken away.")
+    template: bool = Field(description="Others are copied from it, and it is not started.")
     agent_connected: bool | None
     os_type: str
     arch: str
@@ -212,6 +214,24 @@ class SnapshotDescribeArguments(SnapshotNameArguments):
     description: str = Field("", max_length=2000, pattern=TEXT)
 
 
+class FlagArguments(Body):
+    """On or off."""
+
+    enabled: bool = True
+
+
+class UndefineArguments(Body):
+    """What goes with it."""
+
+    confirm: str = Field(max_length=255, description="The guest's name, typed.")
+    disks: list[Annotated[str, StringConstraints(min_length=1, max_length=2000)]] = Field(
+        [],
+        max_length=200,
+        description="Sources of its disks, as the guest's `disks` tell them, that are deleted with it.",
+    )
+    force: bool = Field(False, description="Pull its plug first when it runs.")
+
+
 #: kind → what it takes, for the documentation and the check of JSON types; the kind itself has the last word
 ARGUMENTS: dict[str, type[BaseModel]] = {
     "define": DefineArguments,
@@ -223,6 +243,9 @@ ARGUMENTS: dict[str, type[BaseModel]] = {
     "snapshot-delete": SnapshotDeleteArguments,
     "snapshot-describe": SnapshotDescribeArguments,
     "snapshot-revert": SnapshotNameArguments,
+    "protect": FlagArguments,
+    "template": FlagArguments,
+    "undefine": UndefineArguments,
     **dict.fromkeys(
         ("start", "reboot", "reset", "destroy", "suspend", "resume", "managed-save", "managed-save-remove"),
         NoArguments,

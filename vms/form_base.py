@@ -15,6 +15,10 @@ class KindForm(forms.Form):
 
     #: fields that the address of the dialog fills in (``?name=…``); such a kind has no button of its own in menus
     asked_by_address: ClassVar[tuple[str, ...]] = ()
+    #: the template of its fields, where these are not just one below the other
+    fields_template: ClassVar[str] = ""
+    #: why it cannot be asked for, besides what the guest's state says
+    reason: str = ""
 
     def __init__(self, *args: Any, vms: Sequence[VirtualMachine] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

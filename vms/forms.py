@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from hosts.models import Host
 from hosts.operations.presenter import size
 from vms.form_base import KindForm
+from vms.forms_delete import UndefineForm
 from vms.forms_snapshots import DeleteForm, DescribeForm, ManySnapshotsForm, RevertForm, SnapshotForm
 from vms.models import Sighting, VirtualMachine
 
@@ -217,6 +218,28 @@ class AutostartForm(KindForm):
     )
 
 
+class ProtectForm(KindForm):
+    """On or off."""
+
+    enabled = forms.ChoiceField(
+        label=gettext_lazy("Deleting them"),
+        choices=[("true", gettext_lazy("Protect from deletion")), ("false", gettext_lazy("Take the protection away"))],
+        widget=forms.RadioSelect,
+        initial="true",
+    )
+
+
+class TemplateForm(KindForm):
+    """On or off."""
+
+    enabled = forms.ChoiceField(
+        label=gettext_lazy("Use them as"),
+        choices=[("true", gettext_lazy("Templates")), ("false", gettext_lazy("Guests"))],
+        widget=forms.RadioSelect,
+        initial="true",
+    )
+
+
 class BandwidthForm(forms.Form):
     """A new limit for a move under way."""
 
@@ -231,6 +254,7 @@ FORMS: dict[str, type[KindForm]] = {
     "snapshot-revert": RevertForm,
     "snapshot-delete": DeleteForm,
     "snapshot-describe": DescribeForm,
+    "undefine": UndefineForm,
 }
 #: what is asked when they are done to many
 MANY_FORMS: dict[str, type[KindForm]] = {
@@ -238,5 +262,7 @@ MANY_FORMS: dict[str, type[KindForm]] = {
     "set-metadata": ManyNotesForm,
     "shutdown": ShutdownForm,
     "autostart": AutostartForm,
+    "protect": ProtectForm,
+    "template": TemplateForm,
     "snapshot-create": ManySnapshotsForm,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from vms.views import act, bulk, definition, definition_edit, definition_history, figures, listing, machine
+from vms.views import act, bulk, definition, definition_edit, definition_history, figures, forget, listing, machine
 
 app_name = "vms"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<uuid:key>/history.json", figures.history, name="history"),
     path("<uuid:key>/screenshot.png", figures.screenshot, name="screenshot"),
     path("<uuid:key>/bandwidth/", act.bandwidth, name="bandwidth"),
+    path("<uuid:key>/forget/", forget.forget, name="forget"),
     path("<uuid:key>/do/<slug:name>/", act.act, name="act"),
     path("<uuid:key>/do/<slug:name>/virsh/", act.preview, name="preview"),
     path("<uuid:key>/definition/<slug:which>.xml", definition.download, name="definition_file"),

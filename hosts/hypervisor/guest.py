@@ -134,6 +134,19 @@ class Guest:
         flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if validate else 0
         self.connection.call(lambda raw: raw.defineXMLFlags(definition, flags))
 
+    def undefine(self, *, nvram: bool = False, tpm: bool = False) -> None:
+        """Forget its definition with the saved memory and what is noted of snapshots and checkpoints; files of the firmware's
+        variables (``nvram``) and of its TPM go where it has such. Disks are not touched.
+        """
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if nvram else 0
+        flags |= getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0) if tpm else 0
+
+        def work(domain: libvirt.virDomain) -> None:
+            domain.undefineFlags(flags | (libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA if _marked(domain) else 0))
+
+        self.call(work)
+
     def rename(self, name: str) -> None:
         """Give it another name; libvirt allows it while it is off and has no snapshots."""
         self.call(lambda domain: domain.rename(name, 0))
@@ -174,6 +187,16 @@ def _quiet_int(read: Callable[[], int]) -> bool:
         return bool(read())
     except libvirt.libvirtError as error:
         if error.get_error_code() in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
+            return False
+        raise
+
+
+def _marked(domain: libvirt.virDomain) -> bool:
+    """Whether it has checkpoints; a driver that knows none has none."""
+    try:
+        return bool(domain.listAllCheckpoints(0))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
             return False
         raise
 

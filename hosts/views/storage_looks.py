@@ -35,7 +35,8 @@ LOOKS: dict[str, Look] = {
     ),
     "volume-create": Look(icon="plus", hint=_("A disk image, or a device of the pool.")),
     "volume-upload": Look(
-        icon="upload", hint=_("An ISO or a disk image from this computer, straight into the pool. It may break off and go on.")
+        icon="upload",
+        hint=_("An ISO or a disk image from this computer, straight into the pool. It may break off and go on."),
     ),
     "volume-fetch": Look(
         icon="world-download", hint=_("An ISO or a disk image from a web server, straight into the pool, and checked.")

@@ -64,9 +64,11 @@ LEAST = {
     "vm.console_view": "viewer-watching",
     "vm.define": "administrator",
     "vm.destroy": "operator",
+    "vm.forget": "operator",
     "vm.managed_save": "operator",
     "vm.managed_save_remove": "operator",
     "vm.migrate": "operator",
+    "vm.protect": "operator",
     "vm.reboot": "operator",
     "vm.reset": "operator",
     "vm.resume": "operator",
@@ -77,6 +79,8 @@ LEAST = {
     "vm.snapshot_revert": "operator",
     "vm.start": "operator",
     "vm.suspend": "operator",
+    "vm.template": "operator",
+    "vm.undefine": "operator",
     "vm.view": "viewer",
 }
 GUEST_KINDS = sorted(name for name, kind in registry.items() if isinstance(kind, GuestKind))
@@ -92,6 +96,9 @@ FIELDS: dict[str, Any] = {
     "snapshot-delete": {"name": "old", "confirm": "old"},
     "snapshot-describe": {"name": "old", "description": "d"},
     "snapshot-revert": {"name": "old", "confirm": "old"},
+    "protect": {"enabled": "true"},
+    "template": {"enabled": "false"},
+    "undefine": {"confirm": "web1", "force": "on"},
 }
 
 

@@ -16,11 +16,14 @@ DEFINE = {"definition": WEB1, "base": meaning("inactive", DEFINITION.format(name
 ARGUMENTS: dict[str, Any] = {
     "define": DEFINE,
     "migrate": {"host": "kvm2"},
+    "protect": {"enabled": True},
     "set-metadata": {"title": "t"},
     "snapshot-create": {"name": "new", "memory": True},
     "snapshot-delete": {"name": "old"},
     "snapshot-describe": {"name": "old", "description": "d"},
     "snapshot-revert": {"name": "old"},
+    "template": {"enabled": False},
+    "undefine": {"confirm": "web1", "force": True},
 }
 
 

@@ -9,6 +9,8 @@ from lxml import etree
 
 NAMESPACE = "https://kvmdash.org/xmlns/1"
 PREFIX = "kvmdash"
+#: marks that are there or not
+FLAGS = ("protected", "template")
 _TAG = re.compile(r"^[\w][\w .:/+-]{0,39}\Z")
 _FOLDER_PART = re.compile(r"^[\w][\w .+-]{0,59}\Z")
 
@@ -19,6 +21,10 @@ class OwnMetadata:
 
     tags: list[str] = field(default_factory=list)
     folder: str = ""
+    #: it may not be deleted
+    protected: bool = False
+    #: others are copied from it, and it is not started
+    template: bool = False
 
 
 def read(domain: etree._Element) -> OwnMetadata:
@@ -31,18 +37,23 @@ def read(domain: etree._Element) -> OwnMetadata:
     return OwnMetadata(
         tags=sorted({tag for tag in tags if _TAG.match(tag)}, key=str.lower),
         folder=folder if is_folder(folder) else "",
+        protected=own.find(f"{{{NAMESPACE}}}protected") is not None,
+        template=own.find(f"{{{NAMESPACE}}}template") is not None,
     )
 
 
 def build(metadata: OwnMetadata) -> str:
     """The element for virDomainSetMetadata; '' when there is nothing to keep."""
-    if not metadata.tags and not metadata.folder:
+    if metadata == OwnMetadata():
         return ""
     root = etree.Element("guest")
     if metadata.folder:
         etree.SubElement(root, "folder").text = metadata.folder
     for tag in metadata.tags:
         etree.SubElement(root, "tag").text = tag
+    for name in FLAGS:
+        if getattr(metadata, name):
+            etree.SubElement(root, name)
     return etree.tostring(root, encoding="unicode")
 
 

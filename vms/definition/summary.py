@@ -19,6 +19,8 @@ class Summary:
     description: str
     tags: list[str]
     folder: str
+    protected: bool
+    template: bool
     os_type: str
     arch: str
     machine: str
@@ -41,6 +43,8 @@ def summarize(domain: etree._Element) -> Summary:
         description=(_text(parts.get("description")) or "").strip(),
         tags=own.tags,
         folder=own.folder,
+        protected=own.protected,
+        template=own.template,
         os_type=_os_name(parts.get("metadata")),
         arch=os_type.get("arch", "") if os_type is not None else "",
         machine=os_type.get("machine", "") if os_type is not None else "",

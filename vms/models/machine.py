@@ -42,6 +42,9 @@ class VirtualMachine(models.Model):
     description = models.TextField(blank=True)
     folder = models.CharField(max_length=200, blank=True, db_index=True)
     tags = models.ManyToManyField(Tag, blank=True, related_name="vms")
+    #: it may not be deleted; others are copied from it and it is not started
+    protected = models.BooleanField(default=False)
+    template = models.BooleanField(default=False)
 
     host = models.ForeignKey(Host, null=True, on_delete=models.SET_NULL, related_name="vms")
     power_state = models.CharField(max_length=12, choices=PowerState.choices, default=PowerState.UNKNOWN)

@@ -11,6 +11,7 @@ def load_kinds() -> None:
         managed_save_remove,
         metadata,
         migrate,
+        protect,
         reboot,
         reset,
         resume,
@@ -21,4 +22,6 @@ def load_kinds() -> None:
         snapshot_revert,
         start,
         suspend,
+        template,
+        undefine,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from hosts.operations.kind import InvalidArguments, Subject
 from hosts.operations.task import Task
 from vms.definition.metadata import NAMESPACE, PREFIX, OwnMetadata, build, is_folder, is_tag
+from vms.models import VirtualMachine
 from vms.operations.base import GuestKind, virsh
 
 FIELDS = ("title", "description", "tags", "add_tags", "remove_tags", "folder")
@@ -71,7 +73,7 @@ class SetMetadata(GuestKind):
             lines.append(virsh("desc", subject, "--config", "--live", arguments["description"]))
         if _concerns_own(arguments):
             vm = subject.row
-            own = _changed(OwnMetadata([tag.name for tag in vm.tags.all()], vm.folder), arguments)
+            own = _changed(own_metadata_of(vm), arguments)
             change = ["--set", build(own)] if build(own) else ["--remove"]
             lines.append(virsh("metadata", subject, NAMESPACE, "--key", PREFIX, *change))
         return "\n".join(lines)
@@ -102,4 +104,9 @@ def _changed(now: OwnMetadata, arguments: Mapping[str, Any]) -> OwnMetadata:
     """``now`` with what was asked for."""
     tags = set(arguments.get("tags", now.tags)) | set(arguments.get("add_tags", ()))
     tags -= set(arguments.get("remove_tags", ()))
-    return OwnMetadata(sorted(tags, key=str.lower), arguments.get("folder", now.folder))
+    return replace(now, tags=sorted(tags, key=str.lower), folder=arguments.get("folder", now.folder))
+
+
+def own_metadata_of(vm: VirtualMachine) -> OwnMetadata:
+    """What we keep in the guest's metadata, by its row."""
+    return OwnMetadata([tag.name for tag in vm.tags.all()], vm.folder, vm.protected, vm.template)

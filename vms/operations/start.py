@@ -10,6 +10,7 @@ from hosts import fillings
 from hosts.operations.kind import Refused, Subject
 from hosts.operations.task import Task
 from vms.operations.base import PowerState, StateKind, virsh
+from vms.operations.own_flag import refuse_template
 
 
 class Start(StateKind):
@@ -23,6 +24,10 @@ class Start(StateKind):
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
         return virsh("start", subject)
+
+    def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
+        super().check(subject, arguments)
+        refuse_template(subject.row)
 
     def change(self, task: Task) -> None:
         operation = task.operation

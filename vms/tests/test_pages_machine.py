@@ -103,8 +103,8 @@ def test_buttons_that_make_no_sense_now_are_disabled_and_say_why(people, guest) 
     start = next(item for item in found["more"] if item.name == "start")
     assert "running" in start.reason
     assert [item.name for item in found["main"]] == ["shutdown", "migrate"]
-    assert {item.name for item in found["danger"]} == {"destroy", "reset", "managed-save-remove"}
-    assert all(item.confirm_type == "web-1" for item in found["danger"])
+    assert {item.name for item in found["danger"]} == {"destroy", "reset", "managed-save-remove", "undefine"}
+    assert all(item.confirm_type == "web-1" for item in found["danger"] if not item.dialog)
 
 
 def test_on_a_lost_host_nothing_can_be_asked_and_the_page_says_why(people) -> None:

@@ -100,7 +100,7 @@ def _dialog(
         "look": look_of(kind),
         "vm": vm,
         "form": form,
-        "reason": why_not(kind, kind.subject(vm), {}),
+        "reason": why_not(kind, kind.subject(vm), {}) or form.reason,
         "command": _command(kind, vm, form),
         "standalone": not answers.is_htmx(request),
         "nav": "vms",

@@ -86,15 +86,22 @@ def of_copy(vm: VirtualMachine, sighting: Sighting, user: User, busy: str = "") 
     ]
 
 
+#: kinds that switch something of a guest on or off → the column that says how it is
+SWITCHES = {"autostart": "autostart", "protect": "protected", "template": "template"}
+
+
 def default_arguments(kind: GuestKind, vm: VirtualMachine) -> dict[str, Any]:
     """What a button asks for without asking back."""
-    return {"enabled": not vm.autostart} if kind.name == "autostart" else {}
+    return {"enabled": not getattr(vm, SWITCHES[kind.name])} if kind.name in SWITCHES else {}
 
 
 def _label(kind: GuestKind, vm: VirtualMachine) -> str:
-    if kind.name == "autostart":
-        return _("Do not start with the host") if vm.autostart else _("Start with the host")
-    return str(kind.label)
+    labels = {
+        "autostart": (_("Start with the host"), _("Do not start with the host")),
+        "protect": (_("Protect from deletion"), _("Take the protection away")),
+        "template": (_("Make it a template"), _("Make it a guest again")),
+    }
+    return labels[kind.name][bool(getattr(vm, SWITCHES[kind.name]))] if kind.name in labels else str(kind.label)
 
 
 def _action(kind: GuestKind, vm: VirtualMachine, user: User, busy: str) -> Action | None:

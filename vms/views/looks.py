@@ -60,6 +60,12 @@ LOOKS: dict[str, Look] = {
         hint=gettext_lazy("The guest stays as it is; what the snapshot holds is merged into what stands on it."),
         danger=True,
     ),
+    "protect": Look(
+        icon="lock", hint=gettext_lazy("A protected guest is not deleted before the protection is taken away.")
+    ),
+    "template": Look(
+        icon="template", hint=gettext_lazy("Others are copied from a template; it is not started by mistake.")
+    ),
     "define": Look(
         icon="code", hint=gettext_lazy("Stores its definition as XML; a guest that runs has it after its next boot.")
     ),
@@ -71,6 +77,11 @@ LOOKS: dict[str, Look] = {
     "destroy": Look(
         icon="plug-off",
         hint=gettext_lazy("Pulls its plug: stops at once; what is not on disk is lost. Nothing is deleted."),
+        danger=True,
+    ),
+    "undefine": Look(
+        icon="trash",
+        hint=gettext_lazy("Deletes its definition, and those of its disks that you choose. It cannot be undone."),
         danger=True,
     ),
 }

@@ -13,7 +13,7 @@ from hosts import access
 from hosts.models import Operation, User
 from hosts.operations import presenter
 from hosts.operations.queue import BULK
-from vms import inventory
+from vms import deleting, inventory
 from vms.models import Sighting, VirtualMachine
 from vms.views import rows
 from vms.views.actions import action, actions_of, busy_reason, of_copy
@@ -33,6 +33,7 @@ def head(vm: VirtualMachine, user: User) -> Context:
         "verified_at": verified_at(vm),
         "actions": actions_of(vm, user, busy),
         "console": console(vm, user),
+        "may_forget": vm.absent_since is not None and access.may(user, deleting.FORGET, vm),
     }
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('hosts', '0007_host_ability'),
+        ('hosts', '0006_operation_secret'),
     ]
 
     operations = [
