@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from django import template
+from django.forms.boundfield import BoundWidget
 from django.http import QueryDict
 from django.template.context import RequestContext
 from django.templatetags.static import static
@@ -316,9 +317,21 @@ def widget_kind(field: Any) -> str:
 
 
 @register.filter
+def choices_of(field: Any) -> list[tuple[SafeString, Any, str]]:
+    """Each choice of a group of radios or checkboxes: its input with Tabler's class, its label, the id that ties both."""
+    look = {"class": f"form-check-input{' is-invalid' if field.errors else ''}", "id": field.auto_id}
+    attrs, widget = field.build_widget_attrs(look), field.field.widget
+    rows = [
+        BoundWidget(widget, data, field.form.renderer)
+        for data in widget.subwidgets(field.html_name, field.value(), attrs=attrs)
+    ]
+    return [(SafeString(row.tag()), row.choice_label, row.id_for_label) for row in rows]
+
+
+@register.filter
 def with_look(field: Any) -> SafeString:
     """Render a bound field's input with Tabler's class and tied to its help and errors for screen readers."""
-    classes = {"checkbox": "form-check-input", "select": "form-select", "choices": "form-check-input"}
+    classes = {"checkbox": "form-check-input", "select": "form-select"}
     look = classes.get(widget_kind(field), "form-control")
     own = field.field.widget.attrs.get("class", "")
     invalid = " is-invalid" if field.errors else ""
