@@ -80,6 +80,8 @@ class Kind(ABC):
     own_connection: ClassVar[bool] = False
     #: whether the UUID of its subject is a guest's
     of_guest: ClassVar[bool] = True
+    #: whether its subject is gone when it has succeeded, so that there is no page to point at
+    removes: ClassVar[bool] = False
     #: whether it may be asked of many at once
     many: ClassVar[bool] = True
     #: signals that may be sent to it while it runs

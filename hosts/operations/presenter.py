@@ -72,6 +72,8 @@ def _subject_url(operation: Operation) -> str:
     kind = registry.get(operation.kind)
     if kind is not None and not kind.of_guest and (page := kind.page(operation)):
         return page
+    if kind is not None and kind.removes and operation.state == Operation.State.SUCCEEDED:
+        return ""
     if operation.subject_uuid and (kind is None or kind.of_guest):
         return reverse("vms:detail", args=[operation.subject_uuid])
     if operation.host_name and operation.host_id:

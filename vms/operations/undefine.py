@@ -36,6 +36,7 @@ class Undefine(GuestKind):
     verb = "vm.undefine"
     defines = False
     many = False
+    removes = True
     own_connection = True
 
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hosts import access
 from hosts.audit import Actor
 from hosts.hypervisor.errors import Failed
 from hosts.models import AuditEntry, Operation, StorageClaim, StorageVolume
-from hosts.operations import queue
+from hosts.operations import presenter, queue
 from hosts.operations.kind import InvalidArguments, Refused
 from hosts.tests.storage_making import make_claim, make_pool, make_volume
 from hosts.tests.test_storage_mirror import there  # noqa: F401
@@ -20,7 +20,7 @@ from hosts.tests.test_storage_pools import recovered
 from vms import deleting
 from vms.models import Sighting, VirtualMachine
 from vms.tests.making import HTMX, browser, make_guest, make_host, sighted
-from vms.tests.test_operations import do
+from vms.tests.test_operations import do, finished
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "metrics"])
 DISK = "/default-pool/first.qcow2"
@@ -53,6 +53,13 @@ def test_a_guest_goes_with_its_definition_and_the_disk_that_was_chosen(there, gu
     assert "virsh undefine web --managed-save --snapshots-metadata" in ended.virsh
     assert "virsh vol-delete first.qcow2 --pool default-pool" in ended.virsh
     assert not StorageClaim.objects.filter(owner=guest.pk).exists()
+
+
+def test_what_deleted_it_points_at_no_page_of_it(there, guest, operator, eventually):  # noqa: F811
+    asked = queue.enqueue("undefine", guest, {"confirm": guest.name}, operator)
+    assert presenter.present(asked, asked.actor)["subject_url"] == guest.get_absolute_url()
+    ended = eventually(finished(asked))
+    assert (ended.state, presenter.present(ended, ended.actor)["subject_url"]) == ("succeeded", "")
 
 
 def test_disks_that_were_not_chosen_stay(there, guest, operator, eventually):  # noqa: F811
