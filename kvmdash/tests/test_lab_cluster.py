@@ -88,6 +88,19 @@ def test_a_guest_with_a_network_disk_moves_without_stopping(program, lab_cluster
     wait_until(lambda: program.vm("db-1")["host"] == target)
 
 
+def test_a_paused_guest_arrives_paused_and_is_told_from_a_copy_that_never_got_its_memory(program, lab_cluster):
+    guest = program.running("db-1")
+    target = other_host(program, guest)
+    assert program.do(guest, "suspend")["state"] == "succeeded"
+    ended = program.do(guest, "migrate", host=target, undefine_source=False)
+    assert (ended["state"], ended["result"]["state"]) == ("succeeded", "paused"), ended
+    # What migrate.py goes by when it finds a paused guest at a target: (migration) is one that is still to be filled.
+    assert "paused (user)" in lab_cluster.virsh(target, "domstate", guest, "--reason")
+    assert "shut off (migrated)" in lab_cluster.virsh(ended["host"], "domstate", guest, "--reason")
+    lab_cluster.virsh(ended["host"], "undefine", guest)
+    program.running(guest)
+
+
 def test_a_move_without_shared_storage_fails_says_why_and_the_guest_runs_on(program, lab_cluster):
     source = program.vm("web-1")["host"]
     ended = program.do("web-1", "migrate", host=other_host(program, "web-1"))

@@ -346,7 +346,7 @@ class _Move:
 
     def _judge(self, source: Place, target: Place) -> dict[str, Any]:
         self._hear_of_cancelling()
-        if target.is_unfinished and source.state == PowerState.SHUTOFF:
+        if target.is_unfinished and source.state == PowerState.SHUTOFF and source.reason != "migrated":
             target = self._discard(target)
         if target.is_unfinished and source.state == "absent":
             raise Uncertain(
