@@ -27,7 +27,7 @@ MOST_NUMBER = 2**63 - 1
 THINGS = (gettext_noop("definition version"),)
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """JSON knows no difference between 7 and 7.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -46,7 +46,7 @@ class DefineArguments(Body):
     definition: str = Field(
         "", max_length=2**20, description="The domain XML. Secrets that it does not name stay as they are."
     )
-    version: Annotated[int, BeforeValidator(_whole)] = Field(
+    version: Annotated[int, BeforeValidator(whole)] = Field(
         0, ge=1, le=MOST_NUMBER, description="The number of a version of the history."
     )
     check_schema: bool = Field(True, description="Let the host's libvirt check it against its schema.")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, StringConstraints
 from hosts.api_schemas import Body, NoArguments, Page, Paging
 from hosts.operations.kind import registry
 from vms.api_definition import DefineArguments
+from vms.api_hardware import HARDWARE
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind
 from vms.selection import LONGEST_VALUE, SORTS
@@ -246,6 +247,7 @@ ARGUMENTS: dict[str, type[BaseModel]] = {
     "protect": FlagArguments,
     "template": FlagArguments,
     "undefine": UndefineArguments,
+    **HARDWARE,
     **dict.fromkeys(
         ("start", "reboot", "reset", "destroy", "suspend", "resume", "managed-save", "managed-save-remove"),
         NoArguments,

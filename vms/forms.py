@@ -14,6 +14,7 @@ from hosts.models import Host
 from hosts.operations.presenter import size
 from vms.form_base import KindForm
 from vms.forms_delete import UndefineForm
+from vms.forms_hardware import MediaForm, MemoryForm, VcpusForm
 from vms.forms_snapshots import DeleteForm, DescribeForm, ManySnapshotsForm, RevertForm, SnapshotForm
 from vms.models import Sighting, VirtualMachine
 
@@ -255,6 +256,9 @@ FORMS: dict[str, type[KindForm]] = {
     "snapshot-delete": DeleteForm,
     "snapshot-describe": DescribeForm,
     "undefine": UndefineForm,
+    "vcpus": VcpusForm,
+    "memory": MemoryForm,
+    "media": MediaForm,
 }
 #: what is asked when they are done to many
 MANY_FORMS: dict[str, type[KindForm]] = {

@@ -170,24 +170,23 @@ def readable(kind: str, text: str) -> str:
 def words(change: changes.Difference | Sequence[str | None]) -> str:
     """One difference as people say it: 'memory: 128.0 MiB → 256.0 MiB', 'disk vdb: added'."""
     path, before, after = change
-    place = _place(path or "")
+    place = place_words(path or "")
     if before is None:
-        return _("%(what)s: added") % {"what": place} + _said(after) if _is_element(after) else f"{place}: – → {after}"
+        return _("%(what)s: added") % {"what": place} + _said(after) if is_element(after) else f"{place}: – → {after}"
     if after is None:
         return (
-            _("%(what)s: removed") % {"what": place} + _said(before)
-            if _is_element(before)
-            else f"{place}: {before} → –"
+            _("%(what)s: removed") % {"what": place} + _said(before) if is_element(before) else f"{place}: {before} → –"
         )
-    return f"{place}: {_value(path, before)} → {_value(path, after)}"
+    return f"{place}: {value_words(path, before)} → {value_words(path, after)}"
 
 
-def _place(path: str) -> str:
+def place_words(path: str) -> str:
     """'devices/disk[vda]/driver@cache' → 'disk vda driver cache'."""
     return re.sub(r"[/@\[]", " ", path.removeprefix("devices/").replace("]", "")).strip() or "domain"
 
 
-def _is_element(value: str | None) -> bool:
+def is_element(value: str | None) -> bool:
+    """Whether what a difference tells is a whole element."""
     return (value or "").lstrip().startswith("<")
 
 
@@ -197,8 +196,8 @@ def _said(element: str | None) -> str:
     return f" ({found[1].strip()})" if found else ""
 
 
-def _value(path: str | None, value: str) -> str:
-    """libvirt writes memory in KiB."""
+def value_words(path: str | None, value: str) -> str:
+    """A value for people: libvirt writes memory in KiB."""
     if path in ("memory", "currentMemory", "maxMemory") and value.isdigit():
         return size(int(value) * 1024)
     return value

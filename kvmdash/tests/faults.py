@@ -24,7 +24,8 @@ from lab.testhosts import TestHost
 XML = (
     "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>"
     "<os><type>hvm</type></os><devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
-    "<source file='/{name}.qcow2'/><target dev='vda' bus='virtio'/></disk></devices></domain>"
+    "<source file='/{name}.qcow2'/><target dev='vda' bus='virtio'/></disk><disk type='file' device='cdrom'>"
+    "<source file='/old.iso'/><target dev='sda' bus='sata'/><readonly/></disk></devices></domain>"
 )
 POOL, POOL_XML = (
     "default-pool",
@@ -65,6 +66,10 @@ def _is_marked(mark: str) -> Callable[[Stand], bool]:
     return lambda stand: f"{mark}/>" in stand.domain().XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
 
 
+def _stored(stand: Stand) -> str:
+    return str(stand.domain().XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+
+
 def _is_titled(stand: Stand) -> bool:
     return "<title>hit</title>" in stand.domain().XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
 
@@ -95,6 +100,14 @@ TRIALS = {
     "host-test": Trial("host"),
     "managed-save": Trial(done=lambda stand: bool(stand.domain().hasManagedSaveImage())),
     "managed-save-remove": Trial(begins="saved", done=lambda stand: not stand.domain().hasManagedSaveImage()),
+    "media": Trial(
+        begins="shutoff",
+        arguments={"device": "disks[sda]", "source": ""},
+        done=lambda stand: "/old.iso" not in _stored(stand),
+    ),
+    "memory": Trial(
+        begins="shutoff", arguments={"memory": 2**25}, done=lambda stand: ">32768</currentMemory>" in _stored(stand)
+    ),
     # The test driver cannot move guests: test_faults_lab.py has that.
     "migrate": Trial(arguments={"host": "destroy"}, known=False),
     "pool-autostart": Trial("pool", arguments={"enabled": True}, done=lambda stand: bool(_pool(stand).autostart())),
@@ -136,6 +149,9 @@ TRIALS = {
     "volume-resize": Trial("volume", arguments={"capacity": 2097152}, known=False),
     "volume-wipe": Trial("volume", arguments={"confirm": "v"}, known=False),
     "start": Trial(begins="shutoff", done=_is(libvirt.VIR_DOMAIN_RUNNING)),
+    "vcpus": Trial(
+        begins="shutoff", arguments={"count": 2, "maximum": 4}, done=lambda stand: "current='2'>4<" in _stored(stand)
+    ),
     "suspend": Trial(done=_is(libvirt.VIR_DOMAIN_PAUSED)),
 }
 #: those whose bytes need a daemon that stores them: hosts/tests/test_uploads.py and test_fetching.py try them so

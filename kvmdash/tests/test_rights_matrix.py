@@ -65,6 +65,7 @@ LEAST = {
     "vm.define": "administrator",
     "vm.destroy": "operator",
     "vm.forget": "operator",
+    "vm.hardware": "operator",
     "vm.managed_save": "operator",
     "vm.managed_save_remove": "operator",
     "vm.migrate": "operator",
@@ -99,6 +100,9 @@ FIELDS: dict[str, Any] = {
     "protect": {"enabled": "true"},
     "template": {"enabled": "false"},
     "undefine": {"confirm": "web1", "force": "on"},
+    "media": {"device": "disks[sda]", "source": ""},
+    "memory": {"memory": "64 MiB", "maximum": "64 MiB"},
+    "vcpus": {"count": "1", "maximum": "1"},
 }
 
 

@@ -12,9 +12,16 @@ from vms.operations.base import GuestKind
 
 WEB1 = f"<domain type='qemu'><name>web1</name><uuid>{VM1}</uuid><title>t</title></domain>"
 DEFINE = {"definition": WEB1, "base": meaning("inactive", DEFINITION.format(name="web1"))}
+#: kinds that act on a device of the guest
+HARDWARE = ("media",)
+DRIVE = (
+    "<devices><disk type='file' device='cdrom'><source file='/a.iso'/><target dev='sda' bus='sata'/></disk></devices>"
+)
 #: kind → arguments
 ARGUMENTS: dict[str, Any] = {
     "define": DEFINE,
+    "media": {"device": "disks[sda]", "source": ""},
+    "memory": {"memory": 2**26, "maximum": 2**26},
     "migrate": {"host": "kvm2"},
     "protect": {"enabled": True},
     "set-metadata": {"title": "t"},
@@ -24,6 +31,7 @@ ARGUMENTS: dict[str, Any] = {
     "snapshot-revert": {"name": "old"},
     "template": {"enabled": False},
     "undefine": {"confirm": "web1", "force": True},
+    "vcpus": {"count": 1},
 }
 
 
@@ -32,6 +40,9 @@ def ready_for(name: str) -> None:
     kind = registry[name]
     needs = kind.needs if isinstance(kind, GuestKind) else ()
     VirtualMachine.objects.update(power_state=needs[0] if needs else "running", managed_save=name.endswith("-remove"))
+    if name in HARDWARE:
+        text = DEFINITION.format(name="web1").replace("<devices/>", DRIVE)
+        Sighting.objects.update(live_definition=text, inactive_definition=text, version=None)
     if name.startswith("snapshot-"):
         disk = {"device": "disk", "readonly": False, "format": "qcow2", "type": "file", "target": "vda", "source": "/d"}
         old = {"name": "old", "parent": "", "created": 1, "state": "shutoff", "memory": "no", "description": ""}

@@ -50,10 +50,10 @@ def summarize(domain: etree._Element) -> Summary:
         machine=os_type.get("machine", "") if os_type is not None else "",
         vcpus=_vcpus(parts.get("vcpu")),
         memory=_bytes(parts.get("memory")),
-        disks=[_disk(device) for device in devices if device.tag == "disk"],
-        nics=[_nic(device) for device in devices if device.tag == "interface"],
-        graphics=[_graphics(device) for device in devices if device.tag == "graphics"],
-        devices=[_device(device) for device in devices if device.tag not in _OWN_LISTS],
+        disks=[disk_words(device) for device in devices if device.tag == "disk"],
+        nics=[nic_words(device) for device in devices if device.tag == "interface"],
+        graphics=[screen_words(device) for device in devices if device.tag == "graphics"],
+        devices=[device_words(device) for device in devices if device.tag not in _OWN_LISTS],
         agent_connected=_agent(devices),
     )
 
@@ -106,7 +106,8 @@ def _get(element: etree._Element | None, name: str, default: str = "") -> str:
     return element.get(name, default) if element is not None else default
 
 
-def _disk(disk: etree._Element) -> dict[str, Any]:
+def disk_words(disk: etree._Element) -> dict[str, Any]:
+    """What a page shows of a ``<disk>``."""
     parts = children(disk)
     target, driver = parts.get("target"), parts.get("driver")
     return {
@@ -138,7 +139,8 @@ def _source(source: etree._Element | None) -> str:
     return ""
 
 
-def _nic(nic: etree._Element) -> dict[str, Any]:
+def nic_words(nic: etree._Element) -> dict[str, Any]:
+    """What a page shows of an ``<interface>``."""
     parts = children(nic)
     source = parts.get("source")
     return {
@@ -151,7 +153,8 @@ def _nic(nic: etree._Element) -> dict[str, Any]:
     }
 
 
-def _graphics(graphics: etree._Element) -> dict[str, Any]:
+def screen_words(graphics: etree._Element) -> dict[str, Any]:
+    """What a page shows of a ``<graphics>``."""
     listen = children(graphics).get("listen")
     return {
         "type": graphics.get("type", ""),
@@ -165,7 +168,7 @@ def _graphics(graphics: etree._Element) -> dict[str, Any]:
 _OWN_LISTS = {"disk", "interface", "graphics", "emulator"}
 
 
-def _device(device: etree._Element) -> dict[str, Any]:
+def device_words(device: etree._Element) -> dict[str, Any]:
     """Kind, model and a few words for any device we have no columns for."""
     parts = children(device)
     model = parts.get("model")

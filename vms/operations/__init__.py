@@ -9,6 +9,8 @@ def load_kinds() -> None:
         destroy,
         managed_save,
         managed_save_remove,
+        media,
+        memory,
         metadata,
         migrate,
         protect,
@@ -24,4 +26,5 @@ def load_kinds() -> None:
         suspend,
         template,
         undefine,
+        vcpus,
     )

@@ -21,7 +21,7 @@ from vms.views.looks import LOOKS
 
 pytestmark = pytest.mark.django_db
 #: what is offered beside what it is done to, on a tab of its own
-ELSEWHERE = {"define", "snapshot-delete", "snapshot-describe", "snapshot-revert"}
+ELSEWHERE = {"define", "media", "snapshot-delete", "snapshot-describe", "snapshot-revert"}
 TABS = ("", "console/", "devices/", "operations/", "definition/")
 
 

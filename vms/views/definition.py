@@ -13,14 +13,12 @@ from django.utils.html import escape
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
-from lxml import etree
 
 from hosts import access
 from hosts.models import Operation, User
 from vms import history
-from vms.definition import noise
 from vms.definition.changes import diff
-from vms.definition.xml import MalformedDefinition, parse_to_edit
+from vms.hardware.reading import quietened
 from vms.history import INACTIVE
 from vms.models import DefinitionVersion, Sighting, VirtualMachine
 from vms.views.act import guest_or_404
@@ -128,30 +126,15 @@ def _attributes(text: str) -> str:
 @lru_cache(maxsize=128)
 def changes(live: str, inactive: str) -> list[dict[str, str]]:
     """What the next boot will bring, as lines of a diff; empty when nothing that somebody wrote differs."""
-    both = _quietened(live, inactive)
+    both = quietened(live, inactive)
     return lines(*both) if both is not None else []
 
 
 @lru_cache(maxsize=128)
 def pending(live: str, inactive: str) -> list[str]:
     """The same in words."""
-    both = _quietened(live, inactive)
+    both = quietened(live, inactive)
     return [history.words(change) for change in diff(*both).changes] if both is not None else []
-
-
-def _quietened(live: str, inactive: str) -> tuple[str, str] | None:
-    """Both without what libvirt adds to a running guest; None where one cannot be read."""
-    try:
-        now, then = parse_to_edit(live), parse_to_edit(inactive)
-    except MalformedDefinition:
-        return None
-    for root in (now, then):
-        noise.take_away(root)
-        for element in root.iter():
-            if len(element) == 0 and not (element.text or "").strip():
-                element.text = None
-    noise.take_away_filled_in(now, then)
-    return etree.tostring(now, encoding="unicode"), etree.tostring(then, encoding="unicode")
 
 
 def lines(old: str, new: str) -> list[dict[str, str]]:

@@ -8,7 +8,11 @@ from django.utils.translation import gettext_lazy as _
 
 from hosts.models import User
 from vms.models import VirtualMachine
-from vms.views import parts
+from vms.views import hardware, parts
+from vms.views.actions import busy_reason
+
+#: elements with a table of their own
+TABLES = ("disk", "interface", "graphics")
 
 #: element of the definition → what it is for
 PURPOSES: dict[str, Any] = {
@@ -43,13 +47,32 @@ UNKNOWN = _("kvmdash knows no more of it than its definition says.")
 
 def context(vm: VirtualMachine, user: User) -> dict[str, Any]:
     """All devices; those without a table of their own are grouped by kind."""
+    found = hardware.context(vm, user, busy_reason(parts.active(vm, user)))
+    rows = found.pop("rows") or _as_told(vm)
     others: dict[str, list[dict[str, Any]]] = {}
-    for device in vm.devices:
-        others.setdefault(str(device.get("kind", "")), []).append(device)
+    for row in rows:
+        if row["tag"] not in TABLES:
+            others.setdefault(str(row["tag"]), []).append(row)
     groups = [
         {"kind": kind, "purpose": PURPOSES.get(kind, UNKNOWN), "devices": others[kind]} for kind in sorted(others)
     ]
-    return {**parts.hardware(vm, user), "groups": groups}
+    addresses = parts.addresses_of(vm)
+    nics = [{**row, "addresses": addresses.get(row["mac"], [])} for row in rows if row["tag"] == "interface"]
+    return {
+        "vm": vm,
+        **found,
+        "disks": [row for row in rows if row["tag"] == "disk"],
+        "nics": nics,
+        "screens": [row for row in rows if row["tag"] == "graphics"],
+        "groups": groups,
+    }
+
+
+def _as_told(vm: VirtualMachine) -> list[dict[str, Any]]:
+    """The devices by the guest's row, where its definition is not to be had: to read only."""
+    known = (("disk", vm.disks), ("interface", vm.nics), ("graphics", vm.graphics))
+    rows = [{**words, "tag": tag} for tag, several in known for words in several]
+    return rows + [{**words, "tag": words.get("kind", "")} for words in vm.devices]
 
 
 def count(vm: VirtualMachine) -> int:

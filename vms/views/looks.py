@@ -66,6 +66,9 @@ LOOKS: dict[str, Look] = {
     "template": Look(
         icon="template", hint=gettext_lazy("Others are copied from a template; it is not started by mistake.")
     ),
+    "vcpus": Look(icon="cpu", hint=gettext_lazy("How many processors it has, and has room for.")),
+    "memory": Look(icon="cpu-2", hint=gettext_lazy("How much memory it has, and has room for.")),
+    "media": Look(icon="disc", hint=gettext_lazy("What is in its drive: an installer, drivers, or nothing.")),
     "define": Look(
         icon="code", hint=gettext_lazy("Stores its definition as XML; a guest that runs has it after its next boot.")
     ),

@@ -145,10 +145,16 @@ def facts(vm: VirtualMachine, user: User) -> Context:
 
 def hardware(vm: VirtualMachine, _user: User) -> Context:
     """Its disks and network cards."""
+    addresses = addresses_of(vm)
+    return {"vm": vm, "nics": [{**nic, "addresses": addresses.get(nic["mac"], [])} for nic in vm.nics]}
+
+
+def addresses_of(vm: VirtualMachine) -> dict[str, list[str]]:
+    """MAC → the addresses that were seen there."""
     addresses: dict[str, list[str]] = {}
     for address in vm.addresses:
         addresses.setdefault(address["mac"], []).append(address["address"])
-    return {"vm": vm, "nics": [{**nic, "addresses": addresses.get(nic["mac"], [])} for nic in vm.nics]}
+    return addresses
 
 
 def picture(vm: VirtualMachine, _user: User) -> Context:

@@ -1,0 +1,98 @@
+"""Put a medium into a drive, or take it out: in the running guest at once, and in its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from hosts.hypervisor.sentences import say
+from hosts.operations.kind import InvalidArguments, Subject
+from vms.definition.devices.disk import Disk
+from vms.definition.domain import Definition
+from vms.definition.place import InvalidValue
+from vms.hardware import editing
+from vms.hardware.images import is_known, point_at
+from vms.models import VirtualMachine
+from vms.operations.base import virsh
+from vms.operations.hardware import HardwareKind, Now, Step
+
+
+class Media(HardwareKind):
+    """Insert ``source`` (a volume's path, or pool/volume) into the drive ``device`` ('disks[sda]'); '' ejects.
+
+    ``force`` opens a drive that the guest has locked.
+    """
+
+    name = "media"
+    label = gettext_lazy("Change medium")
+    verb = "vm.hardware"
+    fields = ("device", "source", "force")
+
+    def cleaned(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        source, force = arguments.get("source") or "", arguments.get("force") or False
+        if not isinstance(source, str) or "\n" in source or len(source) > 2000:
+            raise InvalidArguments("source", _("The path of an image, or pool/volume."))
+        if source and "/" not in source:
+            raise InvalidArguments("source", _("The path of an image, or pool/volume."))
+        if not isinstance(force, bool):
+            raise InvalidArguments("force", _("Say true or false."))
+        return {"device": a_device(arguments.get("device")), "source": source, "force": force}
+
+    def steps(self, now: Now, arguments: Mapping[str, Any]) -> list[Step]:
+        live = Definition.parse(now.live)
+        drive = _drive(_there(live, now.config, arguments["device"]))
+        if drive.where == arguments["source"]:
+            return []
+        point_at(drive, arguments["source"])
+        text, force = editing.xml(drive), arguments["force"]
+        return [Step(_words(arguments), lambda _task, hardware: hardware.update(text, force=force))]
+
+    def edit(self, config: str, arguments: Mapping[str, Any]) -> str:
+        definition = Definition.parse(config)
+        drive = _drive(editing.find(definition, arguments["device"]))
+        if drive.where != arguments["source"]:
+            point_at(drive, arguments["source"])
+        return definition.to_xml()
+
+    def of_host(self, vm: VirtualMachine, now: Now, arguments: Mapping[str, Any]) -> bool:
+        return bool(arguments["source"]) and not is_known(vm, arguments["source"])
+
+    def commands(self, subject: Subject, now: Now, arguments: Mapping[str, Any], flags: list[str]) -> list[str]:
+        target = _drive(editing.find(Definition.parse(now.config or now.live), arguments["device"])).target.dev or ""
+        more = ["--force"] if arguments["force"] else []
+        if not arguments["source"]:
+            return [virsh("change-media", subject, target, "--eject", *flags, *more)]
+        return [virsh("change-media", subject, target, arguments["source"], "--update", *flags, *more)]
+
+
+def a_device(value: Any) -> str:
+    """The path of a device. Raises InvalidArguments."""
+    if not isinstance(value, str) or not value or len(value) > 300:
+        raise InvalidArguments("device", _("The device, such as disks[vda]."))
+    return value
+
+
+def _there(live: Definition, config: str, path: str) -> Any:
+    """The running guest's device of that path in the definition (or in itself). Raises UnknownProperty."""
+    if config:
+        stored = Definition.parse(config)
+        try:
+            return editing.twin(path, editing.find(stored, path), live) or editing.find(live, path)
+        except LookupError:
+            pass  # One that only runs.
+    return editing.find(live, path)
+
+
+def _drive(node: Any) -> Disk:
+    if not isinstance(node, Disk) or node.device not in ("cdrom", "floppy"):
+        raise InvalidValue("device", say("It is no drive that takes media."))
+    return node
+
+
+def _words(arguments: Mapping[str, Any]) -> str:
+    if not arguments["source"]:
+        return say("%(drive)s: ejected", drive=arguments["device"])
+    return say("%(drive)s: %(medium)s", drive=arguments["device"], medium=arguments["source"])
