@@ -34,6 +34,7 @@ SCRIPTS = {
     "data": "sbin/data",
     "clock": "sbin/clock",
     "agent": "sbin/agent",
+    "chpasswd": "sbin/chpasswd",
     "power-button": "sbin/power-button",
     "shutdown": "sbin/shutdown",
 }

@@ -21,6 +21,7 @@ STATES = "|".join(VirtualMachine.PowerState.values)
 LINE = r"^[^\x00-\x1f]*$"
 TEXT = r"^([^\x00-\x08\x0b-\x1f]|\r\n)*$"
 TAG = r"^\w[\w .:/+-]{0,39}$"
+DISK = r"^[A-Za-z0-9]+$"
 FOLDER = r"^(\w[\w .+-]{0,59}(/\w[\w .+-]{0,59})*)?$"
 MOST_AT_ONCE = 500
 
@@ -233,6 +234,37 @@ class UndefineArguments(Body):
     force: bool = Field(False, description="Pull its plug first when it runs.")
 
 
+class BlockCopyArguments(Body):
+    """Which disk, and where to."""
+
+    target: str = Field(max_length=40, pattern=DISK, description="The disk as the guest has it, such as vda.")
+    pool: str = Field(min_length=1, max_length=255, description="A pool of the guest's host that is on.")
+    name: str = Field(min_length=1, max_length=200, description="The name of the new volume.")
+    format: Literal["", "qcow2", "raw"] = Field("", description="Left out: the pool's first.")
+    bandwidth: int = Field(0, ge=0, le=1024 * 1024, description="MiB a second; 0 is no limit.")
+    delete_source: bool = Field(False, description="Delete the old volume when the guest has left it.")
+
+
+class BlockResizeArguments(Body):
+    """Which disk, and how large."""
+
+    target: str = Field(max_length=40, pattern=DISK, description="The disk as the guest has it, such as vda.")
+    capacity: int = Field(ge=1024, le=2**60, description="Bytes; only more than now.")
+
+
+class FreezeArguments(Body):
+    """How long."""
+
+    seconds: int = Field(60, ge=1, le=600, description="After these it is thawed, whatever happens.")
+
+
+class PasswordArguments(Body):
+    """Whose, and which."""
+
+    user: str = Field(max_length=100, pattern=r"^[^\s:\x00-\x1f\x7f-\x9f][^:\x00-\x1f\x7f-\x9f]*$")
+    password: str = Field(min_length=1, max_length=500, description="Sealed until it is set, then forgotten.")
+
+
 #: kind → what it takes, for the documentation and the check of JSON types; the kind itself has the last word
 ARGUMENTS: dict[str, type[BaseModel]] = {
     "define": DefineArguments,
@@ -248,8 +280,24 @@ ARGUMENTS: dict[str, type[BaseModel]] = {
     "template": FlagArguments,
     "undefine": UndefineArguments,
     **HARDWARE,
+    "block-copy": BlockCopyArguments,
+    "block-resize": BlockResizeArguments,
+    "fs-freeze": FreezeArguments,
+    "set-user-password": PasswordArguments,
     **dict.fromkeys(
-        ("start", "reboot", "reset", "destroy", "suspend", "resume", "managed-save", "managed-save-remove"),
+        (
+            "start",
+            "reboot",
+            "reset",
+            "destroy",
+            "suspend",
+            "resume",
+            "managed-save",
+            "managed-save-remove",
+            "guest-info",
+            "fs-thaw",
+            "fs-trim",
+        ),
         NoArguments,
     ),
 }

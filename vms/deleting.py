@@ -19,6 +19,7 @@ from hosts.storage_use import Use, use_of
 from vms import history
 from vms.definition.domain import Definition
 from vms.definition.xml import MalformedDefinition
+from vms.disks import volume_of
 from vms.models import Sighting, VirtualMachine
 from vms.storage import released
 
@@ -54,7 +55,7 @@ class Parts:
 
 def disks_of(vm: VirtualMachine) -> list[Disk]:
     """Its disks and its seed, each with the reason against deleting it."""
-    found = [(disk, _volume_of(vm, disk["source"])) for disk in vm.disks if disk["source"]]
+    found = [(disk, volume_of(vm, disk["source"])) for disk in vm.disks if disk["source"]]
     uses = use_of([volume for _disk, volume in found if volume is not None])
     elsewhere = _elsewhere(vm)
     rows = []
@@ -63,14 +64,6 @@ def disks_of(vm: VirtualMachine) -> list[Disk]:
         why = _("Media are kept.") if is_medium else _why(vm, volume, uses, elsewhere)
         rows.append(Disk(disk["target"], disk["source"], volume, why))
     return rows
-
-
-def _volume_of(vm: VirtualMachine, source: str) -> StorageVolume | None:
-    rows = StorageVolume.objects.filter(pool__host=vm.host, absent_since=None, pool__absent_since=None)
-    rows = rows.select_related("pool__host").defer("pool__definition", "pool__host__capabilities")
-    pool, slash, name = source.partition("/")
-    found = rows.filter(path=source).first()
-    return found or (rows.filter(pool__name=pool, name=name).first() if pool and slash else None)
 
 
 def _elsewhere(vm: VirtualMachine) -> list[str]:

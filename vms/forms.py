@@ -13,8 +13,10 @@ from django.utils.translation import gettext_lazy
 from hosts.models import Host
 from hosts.operations.presenter import size
 from vms.form_base import KindForm
+from vms.forms_agent import FreezeForm, PasswordForm
 from vms.forms_delete import UndefineForm
 from vms.forms_hardware import MediaForm, MemoryForm, VcpusForm
+from vms.forms_disks import BlockCopyForm, BlockResizeForm
 from vms.forms_snapshots import DeleteForm, DescribeForm, ManySnapshotsForm, RevertForm, SnapshotForm
 from vms.models import Sighting, VirtualMachine
 
@@ -259,6 +261,10 @@ FORMS: dict[str, type[KindForm]] = {
     "vcpus": VcpusForm,
     "memory": MemoryForm,
     "media": MediaForm,
+    "block-copy": BlockCopyForm,
+    "block-resize": BlockResizeForm,
+    "fs-freeze": FreezeForm,
+    "set-user-password": PasswordForm,
 }
 #: what is asked when they are done to many
 MANY_FORMS: dict[str, type[KindForm]] = {

@@ -9,7 +9,7 @@ from hosts.fragments import Context, Fragment
 from hosts.models import User
 from vms import inventory
 from vms.console import fragments as console_fragments
-from vms.views import definition, devices, machine, parts, rows, snapshots
+from vms.views import agent, definition, devices, machine, parts, rows, snapshots
 
 
 def register() -> None:
@@ -24,6 +24,7 @@ def register() -> None:
         ("vm-hardware", "vms/_hardware.html", parts.hardware),
         ("vm-devices", "vms/_devices.html", devices.context),
         ("vm-snapshots", "vms/_snapshots.html", snapshots.context),
+        ("vm-agent", "vms/_agent.html", agent.context),
         ("vm-definition", "vms/_definition.html", definition.context),
         ("vm-definitions", "vms/_definition_versions.html", definition.versions),
     ):

@@ -58,6 +58,15 @@ class Volumes:
         """Copy ``source`` whole into a new one."""
         return self._begin(lambda pool: pool.createXMLFrom(definition, pool.storageVolLookupByName(source), 0))
 
+    def begin_copy(self, definition: str, source_pool: str, source: str) -> Future[Any]:
+        """Copy ``source`` of another pool (its UUID), or of this one, whole into a new one."""
+
+        def work(raw: libvirt.virConnect) -> None:
+            original = raw.storagePoolLookupByUUIDString(source_pool).storageVolLookupByName(source)
+            raw.storagePoolLookupByUUIDString(self.pool_uuid).createXMLFrom(definition, original, 0)
+
+        return self.connection.submit(work)
+
     def begin_resize(self, name: str, capacity: int, *, shrink: bool = False) -> Future[Any]:
         """Another virtual size, in bytes."""
         flags = libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK if shrink else 0

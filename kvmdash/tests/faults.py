@@ -156,6 +156,8 @@ TRIALS = {
 }
 #: those whose bytes need a daemon that stores them: hosts/tests/test_uploads.py and test_fetching.py try them so
 ELSEWHERE = {"volume-fetch", "volume-upload"}
+#: those that need QEMU, or an agent in the guest: test_lab_disks.py and test_lab_agent.py try them so
+ELSEWHERE |= {"block-copy", "block-resize", "fs-freeze", "fs-thaw", "fs-trim", "guest-info", "set-user-password"}
 KINDS = sorted(registry.keys() - ELSEWHERE)
 #: those that may be asked again because twice is the same as once
 REPEATABLE = {name for name, kind in registry.items() if type(kind).recover is type(kind).run}

@@ -19,12 +19,15 @@ DRIVE = (
 )
 #: kind → arguments
 ARGUMENTS: dict[str, Any] = {
+    "block-copy": {"target": "vda", "pool": "images", "name": "copy.qcow2", "format": "qcow2"},
+    "block-resize": {"target": "vda", "capacity": 2**31},
     "define": DEFINE,
     "media": {"device": "disks[sda]", "source": ""},
     "memory": {"memory": 2**26, "maximum": 2**26},
     "migrate": {"host": "kvm2"},
     "protect": {"enabled": True},
     "set-metadata": {"title": "t"},
+    "set-user-password": {"user": "root", "password": "geheim"},
     "snapshot-create": {"name": "new", "memory": True},
     "snapshot-delete": {"name": "old"},
     "snapshot-describe": {"name": "old", "description": "d"},
@@ -43,6 +46,14 @@ def ready_for(name: str) -> None:
     if name in HARDWARE:
         text = DEFINITION.format(name="web1").replace("<devices/>", DRIVE)
         Sighting.objects.update(live_definition=text, inactive_definition=text, version=None)
+    if name.startswith(("fs-", "guest-")) or name == "set-user-password":
+        channel = {"kind": "channel", "model": "", "text": "unix name=org.qemu.guest_agent.0 state=connected"}
+        VirtualMachine.objects.update(devices=[channel], agent_connected=True)
+    if name.startswith("block-"):
+        disk = {"device": "disk", "readonly": False, "shareable": False, "format": "qcow2", "type": "file"}
+        VirtualMachine.objects.update(
+            disks=[{**disk, "target": "vda", "source": "/elsewhere/d.qcow2", "bus": "virtio"}]
+        )
     if name.startswith("snapshot-"):
         disk = {"device": "disk", "readonly": False, "format": "qcow2", "type": "file", "target": "vda", "source": "/d"}
         old = {"name": "old", "parent": "", "created": 1, "state": "shutoff", "memory": "no", "description": ""}

@@ -5,8 +5,14 @@ def load_kinds() -> None:
     """Import the modules whose kinds register themselves."""
     from vms.operations import (  # noqa: F401
         autostart,
+        block_copy,
+        block_resize,
         define,
         destroy,
+        fs_freeze,
+        fs_thaw,
+        fs_trim,
+        guest_info,
         managed_save,
         managed_save_remove,
         media,
@@ -17,6 +23,7 @@ def load_kinds() -> None:
         reboot,
         reset,
         resume,
+        set_user_password,
         shutdown,
         snapshot_create,
         snapshot_delete,

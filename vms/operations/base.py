@@ -31,6 +31,8 @@ class GuestKind(Kind):
     needs: tuple[str, ...] = ()
     #: whether it can change the definition: then it is named beside the version that it leads to (vms.history)
     defines: ClassVar[bool] = True
+    #: whether its button stands in a place of its own, and not in the menu of the guest's page
+    own_place: ClassVar[bool] = False
     #: whether it may be asked of a copy on another host than the one where the guest is said to be (vms.copies)
     of_copies: ClassVar[bool] = False
 

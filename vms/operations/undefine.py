@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import shlex
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from hosts import notify
-from hosts.hypervisor.errors import Failed, HypervisorError, NotFound
+from hosts.hypervisor.errors import Failed
 from hosts.hypervisor.sentences import say
-from hosts.models import Operation, StoragePool
 from hosts.operations.kind import InvalidArguments, Refused, Subject, no_argument
-from hosts.operations.storage_base import follow, told
+from hosts.operations.storage_base import told
 from hosts.operations.task import Task
-from hosts.operations.volume_base import lock_of_volume
 from vms import deleting
 from vms.definition.metadata import read
 from vms.definition.xml import parse
+from vms.disks import is_busy
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind, PowerState, virsh
+from vms.operations.volumes import delete_volume, named_by
 
 OFF = (PowerState.SHUTOFF, PowerState.CRASHED)
 MOST_DISKS = 200
@@ -118,7 +116,7 @@ class Undefine(GuestKind):
 
     def _refuse_used(self, task: Task, vm: VirtualMachine, wanted: list[list[str]]) -> None:
         for pool_uuid, name, source in wanted:
-            others = [other for other in _named_by(task, pool_uuid, name, source) if other != vm.name]
+            others = [other for other in named_by(task, pool_uuid, name, source) if other != vm.name]
             if others:
                 raise Refused(
                     _("%(disk)s is used by %(names)s by now; nothing was done.")
@@ -127,30 +125,11 @@ class Undefine(GuestKind):
 
     def _finish(self, task: Task, wanted: list[list[str]]) -> dict[str, Any]:
         """The definition is gone: now the disks, and what is known here."""
-        left = [source for pool_uuid, name, source in wanted if not self._delete(task, pool_uuid, name, source)]
+        left = [source for pool_uuid, name, source in wanted if not delete_volume(task, pool_uuid, name, source)]
         deleting.gone_from(task.host.pk, task.uuid)
         if left:
             raise Failed(say("The guest is deleted; these of its disks are still there: %(disks)s.", disks=told(left)))
         return {"deleted": [source for _pool, _name, source in wanted]}
-
-    def _delete(self, task: Task, pool_uuid: str, name: str, source: str) -> bool:
-        from hosts.hypervisor.volume import Volumes
-
-        volumes = Volumes(task.connection, pool_uuid)
-        try:
-            follow(task, volumes.connection, volumes.begin_delete(name))
-        except NotFound:
-            task.log(say("%(disk)s was gone already.", disk=source))
-        except HypervisorError as error:
-            if not volumes.connection.is_alive:
-                raise
-            task.log(say("%(disk)s is still there: %(why)s", disk=source, why=error), "warning")
-            return False
-        else:
-            task.log(say("%(disk)s is deleted.", disk=source))
-        finally:
-            notify.look_again(task.host.pk, f"pool:{pool_uuid}")
-        return True
 
     def recover(self, task: Task) -> dict[str, Any]:
         with task.looking():
@@ -159,7 +138,7 @@ class Undefine(GuestKind):
             raise Failed(say("kvmdash was interrupted before the guest was deleted; it is still there."))
         wanted = task.operation.progress.get("volumes", [])
         with task.looking():
-            used = [source for pool, name, source in wanted if _named_by(task, pool, name, source)]
+            used = [source for pool, name, source in wanted if named_by(task, pool, name, source)]
         if used:
             deleting.gone_from(task.host.pk, task.uuid)
             raise Failed(say("The guest is deleted; these of its disks are used by now: %(disks)s.", disks=told(used)))
@@ -177,19 +156,6 @@ def _chosen(vm: VirtualMachine, sources: list[str]) -> list[deleting.Disk]:
     except ValueError as error:
         raise InvalidArguments("disks", str(error)) from None
     for disk in disks:
-        if disk.volume is not None and _is_busy(disk.volume.pool, disk.volume.name):
+        if disk.volume is not None and is_busy(disk.volume.pool, disk.volume.name):
             raise InvalidArguments("disks", _("%(disk)s is being changed just now.") % {"disk": disk.source})
     return disks
-
-
-def _is_busy(pool: StoragePool, name: str) -> bool:
-    return Operation.objects.filter(subject_uuid=lock_of_volume(pool, name), state__in=Operation.ACTIVE).exists()
-
-
-def _named_by(task: Task, pool_uuid: str, name: str, source: str) -> list[str]:
-    """Guests of the host that name the volume."""
-    from hosts.hypervisor.volume import named_by
-
-    pool = StoragePool.objects.filter(host=task.host, uuid=uuid.UUID(pool_uuid)).first()
-    path = source if source.startswith("/") else ""
-    return named_by(task.connection, path, pool.name if pool is not None else "", name)

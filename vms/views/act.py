@@ -47,12 +47,14 @@ def act(request: HttpRequest, key: uuid.UUID, name: str) -> HttpResponse:
     """POST asks for the change; GET shows the dialog of a kind that needs more than a yes."""
     kind, vm = kind_or_404(name), guest_or_404(request, key)
     form_class = FORMS.get(name)
-    if form_class is None:
-        if request.method != "POST":
-            return HttpResponse(_("Ask with POST."), status=405, headers={"Allow": "POST"})
+    may = access.may(user_of(request), kind.verb, vm)
+    # Whoever may not hears that, and not what is wrong in the form.
+    if request.method == "POST" and (form_class is None or not may):
         return _ask(request, kind, vm, _posted(request))
+    if form_class is None:
+        return HttpResponse(_("Ask with POST."), status=405, headers={"Allow": "POST"})
     if request.method != "POST":
-        if not access.may(user_of(request), kind.verb, vm):
+        if not may:
             return answers.refused(request, access.Denied(_("You do not have the right to do this.")), nav="vms")
         return _dialog(request, kind, vm, _opened(form_class, request, vm))
     form = form_class(request.POST, vms=[vm])

@@ -54,7 +54,8 @@ def guest_kinds() -> list[GuestKind]:
 
 def actions_of(vm: VirtualMachine, user: User, busy: str = "") -> dict[str, list[Action]]:
     """The buttons for ``vm``: ``main`` for the head, ``more`` and ``danger`` for the menu. ``busy``: why not now."""
-    found = [action for kind in guest_kinds() if (action := _action(kind, vm, user, busy)) is not None]
+    kinds = [kind for kind in guest_kinds() if not (kind.own_place or _is_of_a_part(kind))]
+    found = [action for kind in kinds if (action := _action(kind, vm, user, busy)) is not None]
     main = [name for name in MAIN.get(vm.power_state, ()) if vm.absent_since is None]
     heads = sorted((a for a in found if a.name in main), key=lambda a: main.index(a.name))
     rest = [action for action in found if action.name not in main]
@@ -105,7 +106,7 @@ def _label(kind: GuestKind, vm: VirtualMachine) -> str:
 
 
 def _action(kind: GuestKind, vm: VirtualMachine, user: User, busy: str) -> Action | None:
-    if not access.may(user, kind.verb, vm) or _is_of_a_part(kind):
+    if not access.may(user, kind.verb, vm):
         return None
     subject, arguments, look = kind.subject(vm), default_arguments(kind, vm), look_of(kind)
     dialog = kind.name in FORMS

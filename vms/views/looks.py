@@ -69,6 +69,28 @@ LOOKS: dict[str, Look] = {
     "vcpus": Look(icon="cpu", hint=gettext_lazy("How many processors it has, and has room for.")),
     "memory": Look(icon="cpu-2", hint=gettext_lazy("How much memory it has, and has room for.")),
     "media": Look(icon="disc", hint=gettext_lazy("What is in its drive: an installer, drivers, or nothing.")),
+    "block-copy": Look(
+        icon="arrows-exchange",
+        hint=gettext_lazy("Copies the disk to another pool while the guest runs on, and has it go on there."),
+    ),
+    "block-resize": Look(
+        icon="arrows-maximize", hint=gettext_lazy("Makes the disk larger; a guest that runs sees it at once.")
+    ),
+    "guest-info": Look(icon="message-question", hint=gettext_lazy("Asks the agent what only the guest can know.")),
+    "set-user-password": Look(
+        icon="key",
+        hint=gettext_lazy("Gives a user of the guest's own system another password; kvmdash does not keep it."),
+    ),
+    "fs-freeze": Look(
+        icon="snowflake",
+        hint=gettext_lazy(
+            "Holds its file systems still, so that its disks can be copied from outside; programs that write wait meanwhile."
+        ),
+    ),
+    "fs-thaw": Look(icon="flame", hint=gettext_lazy("Lets file systems go on that somebody else holds still.")),
+    "fs-trim": Look(
+        icon="scissors", hint=gettext_lazy("Gives space that its file systems do not use back to thin volumes.")
+    ),
     "define": Look(
         icon="code", hint=gettext_lazy("Stores its definition as XML; a guest that runs has it after its next boot.")
     ),

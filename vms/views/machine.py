@@ -22,7 +22,7 @@ from hosts.requests import user_of
 from vms.console.fragments import watchers
 from vms.models import VirtualMachine
 from vms.selection import InvalidFilter
-from vms.views import definition, devices, parts, snapshots
+from vms.views import agent, definition, devices, parts, snapshots
 from vms.views.act import guest_or_404
 from vms.views.figures import RANGES
 from vms.views.listing import page_number
@@ -52,6 +52,7 @@ def _tabs(vm: VirtualMachine, current: str) -> list[Context]:
         "console": _("Console"),
         "devices": _("Devices"),
         "snapshots": _("Snapshots"),
+        "agent": _("Guest agent"),
         "operations": _("Operations"),
         "definition": _("Definition"),
     }
@@ -123,6 +124,10 @@ def _snapshots(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context
     return snapshots.context(vm, user)
 
 
+def _agent(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
+    return agent.context(vm, user)
+
+
 def _definition(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
     return definition.context(vm, user) | definition.versions(vm, user)
 
@@ -139,6 +144,7 @@ TABS: dict[str, Callable[[HttpRequest, VirtualMachine, User], Context]] = {
     "console": _console,
     "devices": _devices,
     "snapshots": _snapshots,
+    "agent": _agent,
     "operations": _operations,
     "definition": _definition,
 }
