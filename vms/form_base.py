@@ -17,6 +17,8 @@ class KindForm(forms.Form):
     asked_by_address: ClassVar[tuple[str, ...]] = ()
     #: the template of its fields, where these are not just one below the other
     fields_template: ClassVar[str] = ""
+    #: what of the guest it is about, where that is not the whole of it
+    part: str = ""
     #: why it cannot be asked for, besides what the guest's state says
     reason: str = ""
 

@@ -27,7 +27,8 @@ class DiskForm(KindForm):
     def __init__(self, *args: Any, vms: Sequence[VirtualMachine] = (), **kwargs: Any) -> None:
         super().__init__(*args, vms=vms, **kwargs)
         self.vm = vms[0]
-        self.disk = disks.find(self.vm, str(self["target"].value() or "")) or {}
+        self.part = str(self["target"].value() or "")
+        self.disk = disks.find(self.vm, self.part) or {}
         self.volume = disks.volume_of(self.vm, self.disk["source"]) if self.disk.get("source") else None
 
 

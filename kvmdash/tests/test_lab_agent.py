@@ -34,7 +34,12 @@ def test_the_agent_tells_system_file_systems_and_addresses(program, lab_cluster,
     data = told["filesystems"][0]
     assert data["mountpoint"] == "/data" and data["type"] == "ext4" and 0 < data["used"] < data["total"]
     mac = next(nic["mac"] for nic in program.get(f"vms/{program.vm(guest)['uuid']}")["nics"])
-    assert any(one["mac"] == mac and one["addresses"] for one in told["interfaces"])
+    wait_until(lambda: is_addressed(program, guest, mac), 60, "the guest to have its address")
+
+
+def is_addressed(program: Any, guest: str, mac: str) -> bool:
+    told = program.do(guest, "guest-info")["result"]["told"]
+    return any(one["mac"] == mac and one["addresses"] for one in told["interfaces"])
 
 
 def test_a_password_reaches_the_guest_and_stands_nowhere_else(program, lab_cluster, guest) -> None:
