@@ -15,8 +15,8 @@ from hosts.operations.presenter import size
 from vms.form_base import KindForm
 from vms.forms_agent import FreezeForm, PasswordForm
 from vms.forms_delete import UndefineForm
-from vms.forms_hardware import MediaForm, MemoryForm, VcpusForm
 from vms.forms_disks import BlockCopyForm, BlockResizeForm
+from vms.forms_hardware import MediaForm, MemoryForm, VcpusForm
 from vms.forms_snapshots import DeleteForm, DescribeForm, ManySnapshotsForm, RevertForm, SnapshotForm
 from vms.models import Sighting, VirtualMachine
 

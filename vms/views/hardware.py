@@ -63,6 +63,8 @@ class Buttons:
         if device.type is None:
             return []
         found = [self.one("media", device=device.path)] if device.type.name in ("cdrom", "floppy") else []
+        if device.type.name == "disk" and (target := device.words.get("target")):
+            found += [self.one(name, target=target) for name in ("block-resize", "block-copy")]
         return [item for item in found if item is not None]
 
 
