@@ -78,6 +78,7 @@ VIEW_VERBS = {
     "hosts.filling": "host.view",
     "hosts.storageclaim": "vm.view",
     "hosts.network": "host.view",
+    "hosts.networkclaim": "vm.view",
     "hosts.operation": "operation.view",
     "hosts.alarm": "alarm.view",
     "hosts.auditentry": "audit.view",

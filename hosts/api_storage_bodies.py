@@ -23,6 +23,13 @@ def _whole(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
+
+
+def between(least: int, most: int) -> Any:
+    """A whole number's type, described with its limits: those of a field around :data:`Whole` are lost inside of a union."""
+    return Annotated[int, Field(ge=least, le=most), BeforeValidator(_whole)]
+
+
 #: as hosts.storage_names checks them, in the words of all regular expressions: what it takes besides is taken by no schema
 _IQN = r"^iqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9._:-]+$"
 _SEGMENT = rf"(?:[^/.{HIDDEN}][^/{HIDDEN}]*|\.(?:[^/.{HIDDEN}][^/{HIDDEN}]*)?|\.\.[^/{HIDDEN}]+)?"
@@ -51,7 +58,7 @@ def _field(kind: PoolType, name: str) -> tuple[Any, Any]:
     needed = name in kind.required
     hint: Any = _text(kind, name)
     if name == "port":
-        hint = Annotated[Whole, Field(ge=1, le=65535)]
+        hint = between(1, 65535)
     elif name == "format":
         hint = Literal[kind.formats]
     elif name in ("hosts", "devices"):

@@ -7,6 +7,7 @@ from inspect import Parameter, Signature
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from ninja import Router
 from pydantic import BaseModel
 
 from hosts import access
@@ -56,9 +57,15 @@ ARGUMENTS: dict[str, type[BaseModel]] = {
 Places = dict[str, Any]
 
 
-def add(kind: Kind, path: str, places: Places, row_of: Callable[..., Any]) -> None:
+def add(
+    kind: Kind,
+    path: str,
+    places: Places,
+    row_of: Callable[..., Any],
+    arguments: type[BaseModel] = AnyArguments,
+    on: Router = router,
+) -> None:
     """Let ``POST path`` ask for the kind. ``places`` are the parameters in the path, which ``row_of`` takes after the request."""
-    arguments = ARGUMENTS.get(kind.name, AnyArguments)
 
     def act(request: HttpRequest, response: HttpResponse, **given: Any) -> Accepted:
         row = row_of(request, *[given[name] for name in places])
@@ -68,7 +75,7 @@ def add(kind: Kind, path: str, places: Places, row_of: Callable[..., Any]) -> No
     act.__name__ = act.__qualname__ = kind.name.replace("-", "_")
     act.__doc__ = type(kind).__doc__
     act.__signature__ = _signature(places, arguments)  # type: ignore[attr-defined] # What ninja reads.
-    decorate = router.post(
+    decorate = on.post(
         path,
         response={202: OperationOut, **CHANGE},
         operation_id=f"ask_{act.__name__}",
@@ -94,7 +101,7 @@ def _signature(places: Places, arguments: type[BaseModel]) -> Signature:
     )
 
 
-def _host(request: HttpRequest, name: str) -> Host:
+def host_named(request: HttpRequest, name: str) -> Host:
     return find(access.visible_to(request.user, Host.objects.all()), name=name)
 
 
@@ -103,16 +110,17 @@ def _volume(request: HttpRequest, pk: int) -> StorageVolume:
 
 
 for _name, _kind in sorted(registry.items()):
+    _body = ARGUMENTS.get(_name, AnyArguments)
     if isinstance(_kind, PoolKind):
         _verb = _name.removeprefix("pool-")
-        add(_kind, f"pools/{{host}}/{{name}}/{_verb}", {"host": OF_HOST, "name": PoolName}, pool_of)
+        add(_kind, f"pools/{{host}}/{{name}}/{_verb}", {"host": OF_HOST, "name": PoolName}, pool_of, _body)
     elif isinstance(_kind, VolumeKind):
-        add(_kind, f"volumes/{{id}}/{_name.removeprefix('volume-')}", {"id": VolumeId}, _volume)
+        add(_kind, f"volumes/{{id}}/{_name.removeprefix('volume-')}", {"id": VolumeId}, _volume, _body)
     elif _name == "volume-create":
-        add(_kind, "pools/{host}/{name}/volumes", {"host": OF_HOST, "name": PoolName}, pool_of)
+        add(_kind, "pools/{host}/{name}/volumes", {"host": OF_HOST, "name": PoolName}, pool_of, _body)
     elif _name == "volume-upload":
-        add(_kind, "pools/{host}/{name}/uploads", {"host": OF_HOST, "name": PoolName}, pool_of)
+        add(_kind, "pools/{host}/{name}/uploads", {"host": OF_HOST, "name": PoolName}, pool_of, _body)
     elif _name == "volume-fetch":
-        add(_kind, "pools/{host}/{name}/fetch", {"host": OF_HOST, "name": PoolName}, pool_of)
+        add(_kind, "pools/{host}/{name}/fetch", {"host": OF_HOST, "name": PoolName}, pool_of, _body)
     elif _name in ("pool-define", "pool-find"):
-        add(_kind, f"hosts/{{name}}/{_name}", {"name": OF_HOST}, _host)
+        add(_kind, f"hosts/{{name}}/{_name}", {"name": OF_HOST}, host_named, _body)

@@ -105,7 +105,9 @@ class FigureTaker:
     def _addresses(self) -> None:
         lend_back()
         networks: list[NetworkRecord] = read_networks(self.connection)
-        lease_list = [lease for network in networks for lease in network.leases]
+        inventory.leases_seen(self.host_id, networks)
+        leases = [lease for network in networks for lease in network.leases]
+        lease_list = [(lease.mac, lease.address, lease.hostname) for lease in leases]
         for sink in sinks:
             found: dict[str, list[Address]] = {}
             wanting = sink.wanting_addresses(self.host_id)

@@ -161,6 +161,8 @@ STALE_TOPICS = {
     "hosts": "host.view",
     "operations": "operation.view",
     "resources": "host.view",
+    "network-leases": "host.view",
+    "network-claims": "vm.view",
     "consoles": "vm.view",
     "audit": "audit.view",
     "people": "people.manage",

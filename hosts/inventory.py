@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -66,11 +67,27 @@ def networks_seen(host_id: int, records: list[NetworkRecord]) -> None:
         record.uuid: {
             "name": record.name, "active": record.active, "autostart": record.autostart,
             "persistent": record.persistent, "definition": record.definition, "bridge": record.bridge,
-            "forward": record.forward, "addresses": record.addresses,
+            "forward": record.forward, "addresses": record.addresses, "next_definition": record.next_definition,
         }
         for record in records
     }  # fmt: skip
     _mirror(Network, host_id, rows)
+    leases_seen(host_id, records)
+
+
+def leases_seen(host_id: int, records: list[NetworkRecord]) -> None:
+    """The DHCP leases of those networks of the host that are known already."""
+    known = {str(row.uuid): row for row in Network.objects.filter(host_id=host_id).only("uuid", "leases")}
+    rows = [(known[record.uuid], record) for record in records if record.uuid in known]
+    Network.objects.filter(pk__in=[row.pk for row, _record in rows]).update(leases_seen_at=timezone.now())
+    moved = False
+    for row, record in rows:
+        leases = [asdict(lease) for lease in sorted(record.leases, key=lambda lease: (lease.address, lease.mac))]
+        if leases != row.leases:
+            Network.objects.filter(pk=row.pk).update(leases=leases)
+            moved = True
+    if moved:
+        notify.changed("network-leases")
 
 
 def _mirror(model: type[Any], host_id: int, rows: dict[str, dict[str, Any]]) -> None:

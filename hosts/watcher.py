@@ -41,6 +41,8 @@ BACKOFF_CAP = 30.0
 OF_RESOURCES = ("pool", "network")
 #: before the UUID of a pool that somebody wants to be looked at again
 POOL = "pool:"
+#: when the networks are to be looked at again
+NETWORK = "network:"
 
 
 class Watcher:
@@ -251,9 +253,11 @@ class Watcher:
             return
         self._look_at_storage(*dict.fromkeys(event.uuid for event in events if event.kind == "pool"))
         self._look_at_storage(*(event.uuid.removeprefix(POOL) for event in events if event.uuid.startswith(POOL)))
-        if any(event.kind == "network" for event in events):
+        if any(event.kind == "network" or event.uuid.startswith(NETWORK) for event in events):
             self._read_resources(connection)
-        named = [event for event in events if event.kind not in OF_RESOURCES and not event.uuid.startswith(POOL)]
+        named = [
+            event for event in events if event.kind not in OF_RESOURCES and not event.uuid.startswith((POOL, NETWORK))
+        ]
         guests = dict.fromkeys(event.uuid for event in named if event.uuid)
         if len(guests) > 200:
             self._read_guests(connection)

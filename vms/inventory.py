@@ -21,7 +21,7 @@ from django.utils import timezone
 from hosts import bulk, notify, supervisor_sinks
 from hosts.hypervisor.records import Address, GuestRecord
 from hosts.models import Host
-from vms import history, storage
+from vms import history, networks, storage
 from vms.definition import snapshot as snapshot_xml
 from vms.definition.xml import MalformedDefinition
 from vms.models import Sighting, Tag, VirtualMachine
@@ -99,6 +99,7 @@ def guest_gone(host_id: int, uuid: str) -> None:
     now = timezone.now()
     if Sighting.objects.filter(host_id=host_id, vm__uuid=uuid, absent_since=None).update(absent_since=now):
         storage.released(host_id, [uuid])
+        networks.released(host_id, [uuid])
         _settle_all([uuid])
 
 
@@ -110,6 +111,7 @@ def _mark_absent(host_id: int, present: set[str], now: datetime) -> list[str]:
     Sighting.objects.filter(host_id=host_id, vm_id__in=gone).update(absent_since=now)
     if gone:
         storage.released(host_id, gone)
+        networks.released(host_id, gone)
     return [str(uuid) for uuid in gone]
 
 
@@ -195,6 +197,7 @@ def _write(
     using = [look.sighting for look in looks if look.uses_otherwise]
     if using:
         storage.claimed(host.pk, using)
+        networks.claimed(host.pk, using)
     return settled, noticed
 
 

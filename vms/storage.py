@@ -34,14 +34,26 @@ def released(host_id: int, owners: Iterable[str | uuid_module.UUID]) -> None:
 
 
 def _claims(sighting: Sighting) -> list[Claim]:
+    return claims_of(domains_of(sighting))
+
+
+def domains_of(sighting: Sighting) -> list[etree._Element]:
+    """Its definitions as it runs and as it will start, read once for all who want to know what they name."""
+    found: list[etree._Element] | None = sighting.__dict__.get("_domains")
+    if found is None:
+        found = sighting.__dict__["_domains"] = _read(sighting)
+    return found
+
+
+def _read(sighting: Sighting) -> list[etree._Element]:
     domains: list[etree._Element] = []
-    for text in {sighting.live_definition, sighting.inactive_definition}:
+    for text in dict.fromkeys((sighting.live_definition, sighting.inactive_definition)):
         try:
             if text:
                 domains.append(domain_of(sighting) if text == sighting.live_definition else parse(text))
         except MalformedDefinition:
             continue  # vms.inventory says so; what the other one names is known all the same.
-    return claims_of(domains)
+    return domains
 
 
 def _row(sighting: Sighting, claim: Claim) -> StorageClaim:

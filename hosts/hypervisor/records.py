@@ -122,8 +122,20 @@ class StorageLook:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """One DHCP lease: who has which address, and until when (Unix seconds; 0: for ever)."""
+
+    mac: str
+    address: str
+    prefix: int = 0
+    hostname: str = ""
+    client_id: str = ""
+    expires: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkRecord:
-    """One virtual network. ``leases`` are (mac, address, hostname)."""
+    """One virtual network. ``next_definition`` is what it is started with next, of one that is on and stored."""
 
     uuid: str
     name: str
@@ -134,7 +146,8 @@ class NetworkRecord:
     forward: str
     addresses: list[str]
     definition: str
-    leases: list[tuple[str, str, str]] = field(default_factory=list)
+    next_definition: str = ""
+    leases: list[LeaseRecord] = field(default_factory=list)
 
 
 class GuestCounters(NamedTuple):

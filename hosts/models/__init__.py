@@ -4,6 +4,7 @@ from hosts.models.alarm import Alarm
 from hosts.models.audit import AuditEntry
 from hosts.models.filling import Filling
 from hosts.models.host import Host, Lease, Worker
+from hosts.models.network import NetworkClaim
 from hosts.models.operation import Operation, OperationLog, OperationSignal
 from hosts.models.people import ApiToken, User
 from hosts.models.resources import Network, StoragePool
@@ -18,6 +19,7 @@ __all__ = [
     "Host",
     "Lease",
     "Network",
+    "NetworkClaim",
     "Operation",
     "OperationLog",
     "OperationSecret",

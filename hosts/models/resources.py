@@ -76,6 +76,11 @@ class Network(Seen):
     bridge = models.CharField(max_length=64, blank=True)
     forward = models.CharField(max_length=20, blank=True)
     addresses = models.JSONField(default=list)
+    #: what it is started with next, while it is on; "" where that is the definition itself
+    next_definition = models.TextField(blank=True)
+    #: DHCP leases as hosts.hypervisor.records.LeaseRecord has them
+    leases = models.JSONField(default=list)
+    leases_seen_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["host__name", "name"]
@@ -83,3 +88,11 @@ class Network(Seen):
 
     def __str__(self) -> str:
         return f"{self.name} on {self.host}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("hosts:network", args=[self.host.name, self.uuid])
+
+    @property
+    def stored_definition(self) -> str:
+        """What it is started with next."""
+        return self.next_definition or self.definition

@@ -6,6 +6,13 @@ def load_kinds() -> None:
     from hosts.operations import (  # noqa: F401
         host_refresh,
         host_test,
+        network_autostart,
+        network_define,
+        network_delete,
+        network_edit,
+        network_start,
+        network_stop,
+        network_update,
         pool_autostart,
         pool_define,
         pool_delete,

@@ -36,12 +36,10 @@ class NotNow(Refused):
         self.field = field
 
 
-class StorageKind(Kind):
-    """A kind on a pool or a volume. Its subject's UUID is a lock: the same for all who could be in each other's way."""
+class ResourceKind(Kind):
+    """A kind on what a host offers. Its subject's UUID is a lock: the same for all who could be in each other's way."""
 
     of_guest = False
-    #: storage may hang: it must not take the connection of others with it
-    own_connection = True
 
     def require_host(self, host: Host) -> None:
         """Refuse what cannot be asked of the host."""
@@ -52,6 +50,13 @@ class StorageKind(Kind):
                 _("Host %(host)s cannot be reached, so nothing can be asked of it: %(why)s")
                 % {"host": host.name, "why": host.state_words or host.get_state_display()}
             )
+
+
+class StorageKind(ResourceKind):
+    """A kind on a pool or a volume."""
+
+    #: storage may hang: it must not take the connection of others with it
+    own_connection = True
 
 
 class PoolKind(StorageKind):

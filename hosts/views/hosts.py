@@ -128,7 +128,11 @@ def _storage_tab(_request: HttpRequest, host: Host, _user: User) -> Context:
 
 
 def _networks_tab(_request: HttpRequest, host: Host, _user: User) -> Context:
-    return {"networks": host.networks.select_related("host").defer("definition").order_by("name")}
+    return {
+        "networks": host.networks.select_related("host")
+        .defer("definition", "next_definition", "leases")
+        .order_by("name")
+    }
 
 
 def _operations_tab(request: HttpRequest, host: Host, user: User) -> Context:

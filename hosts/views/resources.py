@@ -15,6 +15,7 @@ from hosts.capacity import heavy_of
 from hosts.models import Host, Network
 from hosts.requests import user_of
 from hosts.views.hosts import page_of
+from hosts.views.network_actions import list_actions
 
 
 @require_safe
@@ -34,7 +35,8 @@ def _list(request: HttpRequest, rows: QuerySet[Any], kind: str, sorts: Mapping[s
         request.GET.get("q", "").strip()[:100].replace("\0", ""),
         request.GET.get("host", "")[:63].replace("\0", ""),
     )
-    found = access.visible_to(user, rows).select_related("host").defer("definition", *heavy_of("host__"))
+    heavy = ("definition", "next_definition", "leases", *heavy_of("host__"))
+    found = access.visible_to(user, rows).select_related("host").defer(*heavy)
     if words:
         found = found.filter(name__icontains=words)
     if host:
@@ -51,6 +53,7 @@ def _list(request: HttpRequest, rows: QuerySet[Any], kind: str, sorts: Mapping[s
         "filtered": bool(words or host),
         "host_names": access.visible_to(user, Host.objects.all()).values_list("name", flat=True),
         "nav": kind,
+        "actions": list_actions(user),
     }
     part = request.headers.get("HX-Target") == f"{kind}-list"
     return render(request, f"hosts/_{kind}_list.html" if part else f"hosts/{kind}.html", context)

@@ -33,6 +33,17 @@ LOOKS: dict[str, Look] = {
     "pool-delete": Look(
         icon="trash", hint=_("The host forgets the pool. What lies in it stays, unless you say otherwise."), danger=True
     ),
+    "network-start": Look(icon="player-play", hint=_("Makes its bridge, its firewall rules, and answers DHCP and DNS.")),
+    "network-stop": Look(
+        icon="player-stop", hint=_("Takes its bridge down. Guests that are connected to it are cut off."), danger=True
+    ),
+    "network-autostart": Look(icon="repeat", hint=_("Whether the host starts it when it boots itself.")),
+    "network-update": Look(
+        icon="pencil", hint=_("Takes effect at once where the network is on, and stays for later starts.")
+    ),
+    "network-delete": Look(
+        icon="trash", hint=_("Stops it, and the host forgets its definition. Nothing of it is kept."), danger=True
+    ),
     "volume-create": Look(icon="plus", hint=_("A disk image, or a device of the pool.")),
     "volume-upload": Look(
         icon="upload",

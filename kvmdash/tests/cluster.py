@@ -34,7 +34,8 @@ def make_cluster() -> dict[str, Any]:
     now = timezone.now()
     facts = {"host": hosts["kvm1"], "active": True, "seen_at": now}
     StoragePool.objects.create(name="images", uuid=UUID(int=50), type="dir", path="/images", **facts)
-    Network.objects.create(name="default", uuid=UUID(int=51), bridge="virbr0", forward="nat", **facts)
+    nat = "<network><name>default</name><forward mode='nat'/><bridge name='virbr0'/></network>"
+    Network.objects.create(name="default", uuid=UUID(int=51), bridge="virbr0", forward="nat", definition=nat, **facts)
     return hosts | vms
 
 

@@ -31,6 +31,8 @@ POOL, POOL_XML = (
     "default-pool",
     "<pool type='dir'><name>default-pool</name><target><path>/default-pool</path></target></pool>",
 )
+NETWORK = "hit-network"
+NETWORK_XML = f"<network><name>{NETWORK}</name><bridge name='virbr77'/><ip address='10.77.0.1' prefix='24'/></network>"
 VOLUME_XML = "<volume><name>v</name><capacity>1048576</capacity></volume>"
 #: deadlines short enough for a test to see what happens when they have run out
 HASTY = {
@@ -52,6 +54,14 @@ def _has_snapshot(stand: Stand) -> bool:
 
 def _pool(stand: Stand, name: str = POOL) -> Any:
     return next((pool for pool in stand.raw.listAllStoragePools() if pool.name() == name), None)
+
+
+def _network(stand: Stand, name: str = NETWORK) -> Any:
+    return next((network for network in stand.raw.listAllNetworks() if network.name() == name), None)
+
+
+def _has_in_network(text: str) -> Callable[[Stand], bool]:
+    return lambda stand: text in _network(stand).XMLDesc(0)
 
 
 def _retitled(stand: Stand) -> dict[str, Any]:
@@ -110,6 +120,26 @@ TRIALS = {
     ),
     # The test driver cannot move guests: test_faults_lab.py has that.
     "migrate": Trial(arguments={"host": "destroy"}, known=False),
+    "network-autostart": Trial(
+        "network", arguments={"enabled": True}, done=lambda stand: bool(_network(stand).autostart())
+    ),
+    "network-define": Trial(
+        "host", arguments={"mode": "isolated", "name": "hit"}, done=lambda stand: _network(stand, "hit") is not None
+    ),
+    "network-delete": Trial("network", begins="shutoff", done=lambda stand: _network(stand) is None),
+    "network-edit": Trial(
+        "network",
+        begins="shutoff",
+        arguments={"mode": "isolated", "bridge": "virbr77", "ipv4": "10.77.0.1/24", "domain": "hit.example"},
+        done=_has_in_network("hit.example"),
+    ),
+    "network-start": Trial("network", begins="shutoff", done=lambda stand: bool(_network(stand).isActive())),
+    "network-stop": Trial("network", done=lambda stand: not _network(stand).isActive()),
+    "network-update": Trial(
+        "network",
+        arguments={"section": "dns-host", "command": "add", "record": "10.77.0.9 hit"},
+        done=_has_in_network("10.77.0.9"),
+    ),
     "pool-autostart": Trial("pool", arguments={"enabled": True}, done=lambda stand: bool(_pool(stand).autostart())),
     "pool-define": Trial(
         "host",
@@ -220,6 +250,7 @@ class Stand:
         (self._prepare_pool if self.trial.of in ("pool", "volume") else self._prepare_guest)()
         if (pool := _pool(self, "hit")) is not None:
             pool.undefine()
+        self._prepare_network()
 
     def _prepare_guest(self) -> None:
         self._clear_guest()
@@ -257,6 +288,17 @@ class Stand:
             for volume in pool.listAllVolumes():
                 volume.delete()
             pool.createXML(VOLUME_XML)
+
+    def _prepare_network(self) -> None:
+        for network in self.raw.listAllNetworks():
+            if network.name() in ("hit", NETWORK):
+                if network.isActive():
+                    network.destroy()
+                network.undefine()
+        if self.trial.of == "network":
+            network = self.raw.networkDefineXML(NETWORK_XML)
+            if self.trial.begins != "shutoff":
+                network.create()
 
     def is_guest_gone(self) -> bool:
         """Whether the host holds the guest no more."""
@@ -428,7 +470,7 @@ def ask(given: str) -> str:
 
 
 def _row(kind: str, identity: str) -> Any:
-    from hosts.models import Host, StoragePool
+    from hosts.models import Host, Network, StoragePool
     from vms.models import VirtualMachine
 
     of = TRIALS[kind].of if kind in TRIALS else "vm"
@@ -436,5 +478,7 @@ def _row(kind: str, identity: str) -> Any:
         return VirtualMachine.objects.get(pk=identity)
     if of == "host":
         return Host.objects.get(name=kind)
+    if of == "network":
+        return Network.objects.get(host__name=kind, name=NETWORK, absent_since=None)
     pool = StoragePool.objects.get(host__name=kind, name=POOL, absent_since=None)
     return pool if of == "pool" else pool.volumes.get(name="v", absent_since=None)

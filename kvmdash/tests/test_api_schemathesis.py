@@ -75,6 +75,8 @@ def _aim(case: Any) -> None:
             places[name] = str(value)
     if _is_name(places.get("name")):
         places["name"] = "kvm1"
+    if "/networks/{host}/{name}" in case.operation.label and _is_name(places.get("host")):
+        places |= {"host": "kvm1", "name": "default"}
     if isinstance(case.body, dict):
         _aim_body(case.body)
 

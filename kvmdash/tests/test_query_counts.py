@@ -53,7 +53,9 @@ def rows(people: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
         for number in range(2)
     ]
     token, _secret = ApiToken.issue(people["administrator"], "one")
-    return {"pool": pool.uuid, "volume": volume.pk, "operation": operation.pk, "token": token.pk, "host": host.pk,
+    network = host.networks.get()
+    return {"network": network.uuid, "pool": pool.uuid,
+            "volume": volume.pk, "operation": operation.pk, "token": token.pk, "host": host.pk,
             "version": versions[0].pk}  # fmt: skip
 
 
@@ -66,6 +68,7 @@ def arguments_of(name: str, wanted: set[str], rows: dict[str, Any], user: User) 
     known: Arguments = {
         "key": rows["volume"] if "pool" in wanted else keys.get(space, VM1), "uuid": VM1, "name": "kvm1",
         "pool": rows["pool"], "pk": rows["host"], "number": rows["version"], "which": "live", "verb": "start", "kind": "refresh",
+        "network": rows["network"],
     }  # fmt: skip
     if page == "act" and space == "vms":
         known["name"] = "migrate"
