@@ -39,8 +39,7 @@ def _type(name: str, needed: bool) -> Any:
     if name in NUMBERS:
         return between(*NUMBERS[name])
     if name == "vlans":
-        tag = between(LEAST_TAG, MOST_TAG)
-        return Annotated[list[tag], Field(max_length=MOST_LISTED)]
+        return Annotated[list[between(LEAST_TAG, MOST_TAG)], Field(max_length=MOST_LISTED)]  # type: ignore[misc]
     if name == "macvtap_mode":
         return Literal[MACVTAP_MODES]
     if name == "portgroup":

@@ -11,13 +11,20 @@ from django.utils.translation import gettext_lazy
 from hosts import network_checks, network_fields
 from hosts.models import Network
 from hosts.network_labels import LABELS
-from hosts.network_modes import ADDRESSES, MACVTAP_MODES, QOS, Mode
+from hosts.network_modes import MACVTAP_MODES, QOS, Mode
 from hosts.network_updates import Section
 from hosts.operations.kind import InvalidArguments
 from hosts.operations.network_stop import cards_of
 from hosts.operations.storage_base import told
 from hosts.storage_forms_pool import StorageForm
 
+GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (gettext_lazy("Forwarding"), ("forward_dev", "nat_start", "nat_end", "nat_ipv6")),
+    (gettext_lazy("IPv4"), ("ipv4", "ipv4_ranges", "ipv4_hosts")),
+    (gettext_lazy("IPv6"), ("ipv6", "ipv6_ranges", "ipv6_hosts")),
+    (gettext_lazy("DNS"), ("dns", "domain", "dns_forwarders", "dns_hosts")),
+    (gettext_lazy("Limits for all guests together"), QOS),
+)
 #: what is typed one a line
 LINES = ("ipv4_ranges", "ipv4_hosts", "ipv6_ranges", "ipv6_hosts", "dns_forwarders", "dns_hosts", "devices", "pci")
 LONGEST = 200
@@ -104,12 +111,10 @@ class NetworkForm(forms.Form):
 
     def groups(self) -> list[dict[str, Any]]:
         """The fields by what they are about."""
-        about = {name: _("Addresses and DNS") for name in ADDRESSES} | {
-            name: _("Limits for all guests together") for name in QOS
-        }
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[Any]] = {"": []}
         for field in self.visible_fields():
-            found.setdefault(str(about.get(field.name, "")), []).append(field)
+            title = next((title for title, names in GROUPS if field.name in names), "")
+            found.setdefault(str(title), []).append(field)
         return [{"title": title, "fields": fields} for title, fields in found.items()]
 
 

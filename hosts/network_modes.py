@@ -24,7 +24,7 @@ class Mode:
 
 
 ADDRESSES = (
-    "domain", "ipv4", "ipv4_ranges", "ipv4_hosts", "ipv6", "ipv6_ranges", "ipv6_hosts", "dns", "dns_forwarders", "dns_hosts",
+    "ipv4", "ipv4_ranges", "ipv4_hosts", "ipv6", "ipv6_ranges", "ipv6_hosts", "dns", "domain", "dns_forwarders", "dns_hosts",
 )  # fmt: skip
 QOS = ("inbound_average", "inbound_peak", "inbound_burst", "outbound_average", "outbound_peak", "outbound_burst")
 SERVED = ("bridge", "mtu", *ADDRESSES, *QOS)

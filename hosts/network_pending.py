@@ -14,6 +14,7 @@ from hosts.network_xml import read
 
 #: what a running network says of itself, and not of its definition
 _OF_RUNNING = ("connections",)
+USUAL_PORTS = ("1024", "65535")
 
 
 def pending(network: Network) -> list[str]:
@@ -45,6 +46,11 @@ def _plain(root: etree._Element) -> bytes:
         # Of a device libvirt makes a list of one, and of a physical function a list of its functions.
         for child in [*forward.findall("interface"), *forward.findall("address")]:
             forward.remove(child)
+        # And it says which ports it hides guests behind when nobody said.
+        for port in forward.findall("nat/port"):
+            if (port.get("start"), port.get("end")) == USUAL_PORTS:
+                tree.drop(port)
+        tree.drop_if_empty(forward.find("nat"))
     _sort(root)
     return bytes(etree.tostring(root, method="c14n"))
 

@@ -42,7 +42,7 @@ def parse(text: str) -> etree._Element:
         root = etree.fromstring(text.encode(), _PARSER)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise Malformed(str(error)) from error
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise Malformed("<!DOCTYPE>")
     if root.tag != "network":
         raise Malformed(f"<{root.tag}>")

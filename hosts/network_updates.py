@@ -25,6 +25,7 @@ class Section:
 
     name: str
     label: Any
+    title: Any
     key: str
     fields: tuple[str, ...]
     commands: tuple[str, ...] = ("add", "delete")
@@ -33,12 +34,15 @@ class Section:
 SECTIONS: dict[str, Section] = {
     one.name: one
     for one in (
-        Section("ip-dhcp-host", _("Static lease"), "lease", ("lease",), ("add", "modify", "delete")),
-        Section("ip-dhcp-range", _("DHCP range"), "range", ("range",)),
-        Section("dns-host", _("DNS name"), "record", ("record",)),
-        Section("dns-txt", _("DNS text"), "txt", ("txt", "value")),
-        Section("portgroup", _("Port group"), "portgroup", ("portgroup", "default", "vlans", *QOS), ("add", "modify", "delete")),
-        Section("forward-interface", _("Device"), "device", ("device",)),
+        Section("ip-dhcp-host", _("Static lease"), _("Static leases"), "lease", ("lease",), ("add", "modify", "delete")),
+        Section("ip-dhcp-range", _("DHCP range"), _("DHCP ranges"), "range", ("range",)),
+        Section("dns-host", _("DNS name"), _("DNS names"), "record", ("record",)),
+        Section("dns-txt", _("DNS text"), _("DNS texts"), "txt", ("txt", "value")),
+        Section(
+            "portgroup", _("Port group"), _("Port groups"), "portgroup", ("portgroup", "default", "vlans", *QOS),
+            ("add", "modify", "delete"),
+        ),
+        Section("forward-interface", _("Device"), _("Devices"), "device", ("device",)),
     )
 }  # fmt: skip
 COMMANDS = ("add", "modify", "delete")

@@ -90,6 +90,22 @@ def storage(page: Page) -> dict[str, tuple[str, Step]]:
     return {"storage-pool": (pools[0], nothing)} if pools else {}
 
 
+def networks(page: Page) -> dict[str, tuple[str, Step]]:
+    """The first network, its form, and the form of a new one."""
+    found = links(page, "/hosts/networks/")
+    if not found:
+        return {}
+    network = found[0]
+    host = network.split("/")[3]
+    return {
+        "network": (network, nothing),
+        "network-menu": (network, click(".page-actions [popovertarget]")),
+        "network-lease": (network, click("#add-ip-dhcp-host")),
+        "network-edit": (f"{network}edit/", nothing),
+        "network-define-nat": (f"/hosts/networks/define/?on={host}&mode=nat", nothing),
+    }
+
+
 def pictures(page: Page) -> dict[str, tuple[str, Step]]:
     """Name of the picture: address, and what to do there before it is taken."""
     guests = page.request.get("/api/v1/vms?page_size=200").json()["items"]
@@ -127,6 +143,7 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         "storage-unused": ("/hosts/storage/unused/", nothing),
         "storage-define": ("/hosts/storage/define/", nothing),
         "networks": ("/hosts/networks/", nothing),
+        "networks-define": ("/hosts/networks/define/", nothing),
         "operations": ("/operations/", nothing),
         "people": ("/administration/", nothing),
         "people-add": ("/administration/", click("#page [data-dialog]")),
@@ -148,6 +165,7 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
     }
     found |= {f"vm-definition-{part}": (f"{vm}definition/{part}/", nothing) for part in ("edit", "versions", "compare")}
     found |= storage(page)
+    found |= networks(page)
     operations = page.request.get("/api/v1/operations?page_size=50").json()["items"]
     for operation in reversed(operations):
         found[f"operation-{operation['kind']}-{operation['state']}"] = (f"/operations/{operation['id']}/", nothing)

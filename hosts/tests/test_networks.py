@@ -62,7 +62,7 @@ def there(make_test_host, roles, eventually):
     here = There(make_test_host().uri)
     here.raw.networkDefineXML(definition("lan")).create()
     notify.changed("hosts-configured")
-    eventually(seen("lan", active=True), what="the network")
+    eventually(seen("lan", active=True, host__state="connected"), what="the network")
     here.host.refresh_from_db()
     return here
 
@@ -140,6 +140,9 @@ def test_what_waits_for_the_next_start_is_named():
     assert pending(row) == ["parts that have no field here"]
     row.next_definition = now
     assert pending(row) == []
+    started = "<forward mode='nat'><nat><port start='1024' end='65535'/></nat></forward>"
+    row.definition = now.replace('<forward mode="nat"/>', started).replace("<network>", "<network connections='2'>")
+    assert started in row.definition and pending(row) == [], "what libvirt says of a running one is no change"
 
 
 def uuid_in(text: str) -> str:

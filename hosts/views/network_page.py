@@ -26,7 +26,7 @@ from hosts.views.network_actions import network_actions
 
 Context = dict[str, Any]
 #: fields that have a place of their own on the page
-OWN_PLACE = ("mode", "ipv4_hosts", "ipv6_hosts", "dns_hosts", *QOS)
+OWN_PLACE = ("mode", "ipv4_ranges", "ipv6_ranges", "ipv4_hosts", "ipv6_hosts", "dns_hosts", "devices", *QOS)
 
 
 def visible_networks(user: User) -> QuerySet[Network]:
@@ -93,7 +93,7 @@ def _sections(mode: str) -> tuple[str, ...]:
 
 def _section(name: str, elements: list[Context]) -> Context:
     section = SECTIONS[name]
-    return {"name": name, "label": section.label, "elements": elements, "modifies": "modify" in section.commands}
+    return {"name": name, "label": section.title, "elements": elements, "modifies": "modify" in section.commands}
 
 
 def _elements(root: etree._Element, section: str) -> list[Context]:

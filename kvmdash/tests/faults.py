@@ -56,8 +56,12 @@ def _pool(stand: Stand, name: str = POOL) -> Any:
     return next((pool for pool in stand.raw.listAllStoragePools() if pool.name() == name), None)
 
 
-def _network(stand: Stand, name: str = NETWORK) -> Any:
-    return next((network for network in stand.raw.listAllNetworks() if network.name() == name), None)
+def _network(stand: Stand) -> Any:
+    return stand.raw.networkLookupByName(NETWORK)
+
+
+def _networks(stand: Stand) -> list[str]:
+    return [network.name() for network in stand.raw.listAllNetworks()]
 
 
 def _has_in_network(text: str) -> Callable[[Stand], bool]:
@@ -124,9 +128,9 @@ TRIALS = {
         "network", arguments={"enabled": True}, done=lambda stand: bool(_network(stand).autostart())
     ),
     "network-define": Trial(
-        "host", arguments={"mode": "isolated", "name": "hit"}, done=lambda stand: _network(stand, "hit") is not None
+        "host", arguments={"mode": "isolated", "name": "hit"}, done=lambda stand: "hit" in _networks(stand)
     ),
-    "network-delete": Trial("network", begins="shutoff", done=lambda stand: _network(stand) is None),
+    "network-delete": Trial("network", begins="shutoff", done=lambda stand: NETWORK not in _networks(stand)),
     "network-edit": Trial(
         "network",
         begins="shutoff",
@@ -134,7 +138,7 @@ TRIALS = {
         done=_has_in_network("hit.example"),
     ),
     "network-start": Trial("network", begins="shutoff", done=lambda stand: bool(_network(stand).isActive())),
-    "network-stop": Trial("network", done=lambda stand: not _network(stand).isActive()),
+    "network-stop": Trial("network", done=lambda stand: NETWORK not in stand.raw.listNetworks()),
     "network-update": Trial(
         "network",
         arguments={"section": "dns-host", "command": "add", "record": "10.77.0.9 hit"},
@@ -327,7 +331,7 @@ class Stand:
         try:
             return self.trial.done(self)
         except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_NETWORK):
                 return None
             raise
 
