@@ -33,7 +33,9 @@ LOOKS: dict[str, Look] = {
     "pool-delete": Look(
         icon="trash", hint=_("The host forgets the pool. What lies in it stays, unless you say otherwise."), danger=True
     ),
-    "network-start": Look(icon="player-play", hint=_("Makes its bridge, its firewall rules, and answers DHCP and DNS.")),
+    "network-start": Look(
+        icon="player-play", hint=_("Makes its bridge, its firewall rules, and answers DHCP and DNS.")
+    ),
     "network-stop": Look(
         icon="player-stop", hint=_("Takes its bridge down. Guests that are connected to it are cut off."), danger=True
     ),
