@@ -73,6 +73,7 @@ def visible_to(user: AnyUser, rows: QuerySet[M]) -> QuerySet[M]:
 #: model label → the verb that lets see its rows; anything else is invisible
 VIEW_VERBS = {
     "hosts.host": "host.view",
+    "hosts.hostability": "host.view",
     "hosts.storagepool": "host.view",
     "hosts.storagevolume": "host.view",
     "hosts.filling": "host.view",

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosts import alarms, notify
-from hosts.hypervisor.records import HostFacts, NetworkRecord
-from hosts.models import Host, Network
+from hosts.hypervisor.records import Ability, HostFacts, NetworkRecord
+from hosts.models import Host, HostAbility, Network
 from hosts.models.resources import Seen
 
 #: states in which the host itself is in trouble, worth an alarm
@@ -42,6 +42,18 @@ def facts_seen(host_id: int, facts: HostFacts) -> None:
     Host.objects.filter(pk=host_id).update(**columns)
     if changed:
         notify.changed(f"host:{host_id}", "hosts")
+
+
+def abilities_seen(host_id: int, found: list[Ability]) -> None:
+    """Record what guests can have on the host."""
+    rows = [HostAbility(host_id=host_id, **{name: getattr(one, name) for name in Ability.__slots__}) for one in found]
+    known = list(HostAbility.objects.filter(host_id=host_id).values(*Ability.__slots__))
+    if known == [{name: getattr(row, name) for name in Ability.__slots__} for row in rows]:
+        return
+    with transaction.atomic():
+        HostAbility.objects.filter(host_id=host_id).delete()
+        HostAbility.objects.bulk_create(rows)
+    notify.changed(f"host:{host_id}", "resources")
 
 
 def twin_of(host_id: int, machine_uuid: str) -> Host | None:

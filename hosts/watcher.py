@@ -21,6 +21,7 @@ from hosts import inventory
 from hosts.figure_taker import FigureTaker
 from hosts.hypervisor import errors
 from hosts.hypervisor import host as hypervisor_host
+from hosts.hypervisor.abilities import read_abilities
 from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.events import subscribe
 from hosts.hypervisor.guest import Guest, read_guests_in_parts
@@ -179,6 +180,8 @@ class Watcher:
             self._read_all(connection)
             if not self._stop.is_set():
                 inventory.state_changed(self.host_id, Host.State.CONNECTED)
+                # Once for each connection, and when the host is shown already: it is another QEMU only after a restart.
+                self._read_abilities(connection)
 
     def _read_all(self, connection: Connection) -> None:
         lend_back()
@@ -207,6 +210,18 @@ class Watcher:
     def _read_resources(self, connection: Connection) -> None:
         lend_back()
         inventory.networks_seen(self.host_id, read_networks(connection))
+
+    def _read_abilities(self, connection: Connection) -> None:
+        """What guests can have there; a host that cannot tell is mirrored all the same."""
+        lend_back()
+        try:
+            found = read_abilities(connection)
+        except errors.Unreachable:
+            raise
+        except errors.HypervisorError as error:
+            log.warning("what guests can have on a host is not known", host=self.host_id, error=str(error))
+            return
+        inventory.abilities_seen(self.host_id, found)
 
     def _look_at_storage(self, *uuids: str) -> None:
         """Have pools read soon; '' for all of them."""

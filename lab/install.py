@@ -34,8 +34,11 @@ INSTALLED = (
     # The guest's memory dirtier is compiled when the guest's image is built.
     "gcc",
     "libc6-dev",
+    # The boot loader of the image that boots by itself is put together when that is built.
+    "e2fsprogs",
+    "libdevmapper1.02.1",
 )
-UNPACKED = ("busybox-static", "qemu-guest-agent", "sasl2-bin")
+UNPACKED = ("busybox-static", "qemu-guest-agent", "sasl2-bin", "grub-common", "grub-pc-bin")
 KERNEL = "linux-image-cloud-amd64"
 
 

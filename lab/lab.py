@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab import guests, image, install, keys, network
+from lab import cloud, guests, image, install, keys, network
 from lab.commands import attempt, run, say, wait_until
 from lab.errors import LabError
 from lab.host import Host, Options
@@ -81,6 +81,11 @@ class Lab:
         except FileNotFoundError:
             raise LabError(f"lab {self.name!r} is not up") from None
         return found
+
+    def cloud_image(self) -> Path:
+        """A disk image that boots by itself and takes its name from a cloud-init seed; to be copied, not used."""
+        with self.all_labs_locked():
+            return cloud.build(" ".join(guests.COMMAND_LINE))
 
     # --- up and down --------------------------------------------------------------------------------------------
 

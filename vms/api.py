@@ -24,6 +24,7 @@ from hosts.said import said
 from hosts.sessions import row_key_of
 from hosts.tokens import token_of
 from vms import deleting
+from vms.api_create import add_to as add_creation
 from vms.api_definition import router as definition_router
 from vms.api_schemas import (
     ARGUMENTS,
@@ -48,6 +49,7 @@ from vms.snapshots import snapshots_of
 
 router = Router(tags=["vms"])
 router.add_router("", definition_router)
+add_creation(router)
 #: columns that are large, and that a list does not tell
 NOT_LISTED = ("description", "disks", "nics", "graphics", "devices", "search_text")
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from vms.views import act, bulk, definition, definition_edit, definition_history, figures, forget, listing, machine
+from vms.views import (
+    act,
+    bulk,
+    create,
+    definition,
+    definition_edit,
+    definition_history,
+    figures,
+    forget,
+    listing,
+    machine,
+)
 
 app_name = "vms"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", listing.vm_list, name="list"),
+    path("new/", create.new, name="new"),
+    path("new/look/", create.look, name="new_look"),
     path("bulk/", bulk.bulk, name="bulk"),
     path("bulk/confirm/", bulk.confirm, name="bulk_confirm"),
     path("<uuid:key>/", machine.machine, name="detail"),

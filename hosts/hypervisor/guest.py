@@ -175,6 +175,15 @@ class Guest:
         return self.connection.call(lambda raw: _screenshot(raw, raw.lookupByUUIDString(self.uuid)), seconds=10)
 
 
+def is_name_taken(connection: Connection, name: str) -> bool:
+    """Whether the host holds a guest of that name."""
+    try:
+        connection.call(lambda raw: raw.lookupByName(name).UUIDString())
+    except errors.NotFound:
+        return False
+    return True
+
+
 def _read_domain(domain: libvirt.virDomain) -> GuestRecord:
     state, reason = domain.state()
     facts = (bool(domain.isPersistent()), _quiet_int(domain.autostart), _saved(domain))

@@ -38,6 +38,18 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Ability:
+    """What guests of one machine type can have on a host; ``words`` are the choices by place, such as {"disk.bus": [...]}."""
+
+    arch: str
+    machine: str
+    virt: str
+    emulator: str
+    most_vcpus: int
+    words: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotRecord:
     """One snapshot as libvirt describes it."""
 

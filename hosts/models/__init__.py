@@ -1,5 +1,6 @@
 """The rows of the cluster: people, hosts and what they offer, and the record of every change."""
 
+from hosts.models.ability import HostAbility
 from hosts.models.alarm import Alarm
 from hosts.models.audit import AuditEntry
 from hosts.models.filling import Filling
@@ -17,6 +18,7 @@ __all__ = [
     "AuditEntry",
     "Filling",
     "Host",
+    "HostAbility",
     "Lease",
     "Network",
     "NetworkClaim",

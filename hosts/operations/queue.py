@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -57,22 +57,50 @@ def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, An
 
 
 def _create_many(kind: Kind, rows: list[Any], cleaned: dict[str, Any], actor: Actor) -> Operation:
-    parent = Operation.objects.create(
-        kind=BULK,
-        state=Operation.State.RUNNING,
-        subject_name=kind.name,
-        arguments={"kind": kind.name, "arguments": cleaned},
-        started_at=timezone.now(),
-        progress={"total": len(rows), "done": 0, "percent": 0},
-        **_asker(actor),
-    )
+    parent = _parent(kind, cleaned, len(rows), actor)
     # In one order, so that two who ask for the same guests at once do not wait for each other.
     for row in sorted(rows, key=lambda row: str(row.pk)):
         _child(kind, kind.subject(row), cleaned, actor, parent)
-    audit.record(actor, kind.verb, f"{len(rows)}", result="queued", operation=str(parent.id), bulk=True)
+    return _begin_all(kind, parent, len(rows), actor)
+
+
+def _parent(kind: Kind, arguments: dict[str, Any], count: int, actor: Actor) -> Operation:
+    return Operation.objects.create(
+        kind=BULK,
+        state=Operation.State.RUNNING,
+        subject_name=kind.name,
+        arguments={"kind": kind.name, "arguments": arguments},
+        started_at=timezone.now(),
+        progress={"total": count, "done": 0, "percent": 0},
+        **_asker(actor),
+    )
+
+
+def _begin_all(kind: Kind, parent: Operation, count: int, actor: Actor) -> Operation:
+    audit.record(actor, kind.verb, f"{count}", result="queued", operation=str(parent.id), bulk=True)
     settle_parent(parent.pk)
     notify.changed("operations", "operations-wake", f"operation:{parent.id}")
     return parent
+
+
+def enqueue_each(kind_name: str, wanted: Sequence[tuple[Any, Mapping[str, Any]]], actor: Actor) -> Operation:
+    """Ask for the same kind with arguments for each row: a parent, and a child with a result of its own for each.
+
+    Raises Denied or InvalidArguments for all; what speaks against one alone is the result of that child.
+    """
+    kind = get(kind_name)
+    try:
+        with said.kept():
+            access.require(_user(actor), kind.verb)
+            cleaned = [kind.clean(arguments) for _row, arguments in wanted]
+    except (access.Denied, Refused) as error:
+        audit.record(actor, kind.verb, f"{len(wanted)}", result="refused", reason=_reason(error), bulk=True)
+        raise
+    with said.kept(), transaction.atomic():
+        parent = _parent(kind, {}, len(wanted), actor)
+        for (row, arguments), clean in zip(wanted, cleaned, strict=True):
+            _child(kind, kind.subject(row), arguments, actor, parent, clean)
+        return _begin_all(kind, parent, len(wanted), actor)
 
 
 def _reason(error: Exception) -> str:
@@ -83,12 +111,20 @@ def _reason(error: Exception) -> str:
     return reason
 
 
-def _child(kind: Kind, subject: Subject, arguments: dict[str, Any], actor: Actor, parent: Operation) -> None:
+def _child(
+    kind: Kind,
+    subject: Subject,
+    arguments: Mapping[str, Any],
+    actor: Actor,
+    parent: Operation,
+    cleaned: dict[str, Any] | None = None,
+) -> None:
+    """``cleaned``: what stands in the row of one that is refused, where that is not what was given."""
     try:
         _create(kind, subject, arguments, actor, parent)
     except (Refused, access.Denied) as error:
         Operation.objects.create(
-            **_columns(kind, subject, arguments, actor),
+            **_columns(kind, subject, dict(arguments) if cleaned is None else cleaned, actor),
             parent=parent,
             state=Operation.State.REFUSED,
             finished_at=timezone.now(),

@@ -45,7 +45,12 @@ def head(identifier: str, user: User) -> Context:
 
 def head_of(host: Host, user: User) -> dict[str, Any]:
     """As :func:`head`."""
-    return {"host": host, "main_actions": main_actions(host, user), "more_actions": more_actions(host, user)}
+    return {
+        "host": host,
+        "main_actions": main_actions(host, user),
+        "more_actions": more_actions(host, user),
+        "may_create": host.enabled and access.may(user, "vm.create"),
+    }
 
 
 def main_actions(host: Host, user: User) -> list[dict[str, Any]]:

@@ -108,6 +108,12 @@ class Trial:
 #: A kind that is not here fails the tests: whoever adds one says here how it is tried.
 TRIALS = {
     "autostart": Trial(arguments={"enabled": True}, done=lambda stand: bool(stand.domain().autostart())),
+    # One change and no more: a guest of a disk that is there. What takes several steps is tried by vms/tests/test_creating.py.
+    "create": Trial(
+        "place",
+        arguments={"name": "hit", "road": "import", "image": f"{POOL}/v", "memory": 2**26, "vcpus": 1},
+        done=lambda stand: "hit" in [domain.name() for domain in stand.raw.listAllDomains()],
+    ),
     "define": Trial(begins="shutoff", arguments=_retitled, done=_is_titled),
     "destroy": Trial(done=_is(libvirt.VIR_DOMAIN_SHUTOFF)),
     "host-refresh": Trial("host"),
@@ -251,7 +257,10 @@ class Stand:
 
     def prepare(self) -> None:
         """Everything in the state in which the kind makes sense, whatever happened to it before."""
-        (self._prepare_pool if self.trial.of in ("pool", "volume") else self._prepare_guest)()
+        (self._prepare_pool if self.trial.of in ("pool", "volume", "place") else self._prepare_guest)()
+        for domain in self.raw.listAllDomains():
+            if domain.name() == "hit":
+                domain.undefine()
         if (pool := _pool(self, "hit")) is not None:
             pool.undefine()
         self._prepare_network()
@@ -475,6 +484,8 @@ def ask(given: str) -> str:
 
 def _row(kind: str, identity: str) -> Any:
     from hosts.models import Host, Network, StoragePool
+    from hosts.models import Host, StoragePool
+    from vms.creation.wanted import Place
     from vms.models import VirtualMachine
 
     of = TRIALS[kind].of if kind in TRIALS else "vm"
@@ -485,4 +496,6 @@ def _row(kind: str, identity: str) -> Any:
     if of == "network":
         return Network.objects.get(host__name=kind, name=NETWORK, absent_since=None)
     pool = StoragePool.objects.get(host__name=kind, name=POOL, absent_since=None)
+    if of == "place":
+        return Place(pool.host, uuid.uuid4(), "hit")
     return pool if of == "pool" else pool.volumes.get(name="v", absent_since=None)

@@ -64,7 +64,7 @@ class Planted:
         self.secrets = {
             "SASL password": word(), "ssh key": "", "TLS key": key.splitlines()[1], "VNC password": secrets.token_hex(4),
             "administrator's password": word(), "password": word(), "mistyped password": word(),
-            "new password": word(),
+            "new password": word(), "new guest's password": word(), "secret in user-data": word(),
             "typed VNC password": secrets.token_hex(4), "pool's password": word(), "metrics token": word(), "wrong ticket": word(),
             "wrong API token": "kvd_" + secrets.token_hex(30)[:43],
             "Django's secret key": new_secret_key(), "encryption key": new_encryption_key(),
@@ -231,6 +231,19 @@ class Planted:
         status, answer = self.program.api("hosts/kvm1/pool-define", pool)
         assert status == 202, answer
         self.program.ended(answer["id"])
+        self.new_guests(form)
+
+    def new_guests(self, form: str) -> None:
+        """What cloud-init is told; it ends where the test driver takes no bytes."""
+        common = {"host": "kvm1", "road": "install", "pxe": True, "pool": "default-pool", "size": 2**20,
+                  "memory": 2**26, "vcpus": 1}  # fmt: skip
+        for name, seed in {
+            "by-password": {"user": "ada", "password": self.secrets["new guest's password"]},
+            "by-document": {"user_data": f"#cloud-config\npassword: {self.secrets['secret in user-data']}\n"},
+        }.items():
+            status, answer = self.program.api("vms", common | {"name": f"{name}-{form}", "seed": seed})
+            assert status == 202, answer
+            assert self.program.ended(answer["id"])["state"] == "failed"
 
     def pushes(self, admin: Asker, keys: set[str]) -> None:
         """An open page that shows all there is while the guest changes."""

@@ -71,6 +71,7 @@ LEAST = {
     "vm.block_resize": "operator",
     "vm.console": "operator",
     "vm.console_view": "viewer-watching",
+    "vm.create": "operator",
     "vm.define": "administrator",
     "vm.destroy": "operator",
     "vm.forget": "operator",

@@ -17,8 +17,8 @@ REMOTE_PROGRAM = 0x20008086
 CALL = 0
 #: procedures of libvirt's remote protocol (remote_protocol.x) that change nothing at a host, of those that kvmdash uses
 LOOKS = frozenset({
-    1, 2, 3, 4, 6, 7, 59, 60, 66, 157, 227, 228, 341,  # the connection and the host itself
-    14, 15, 24, 150, 151, 163, 183, 202, 211, 212, 273, 298, 344, 353,  # guests
+    1, 2, 3, 4, 6, 7, 59, 60, 66, 157, 227, 228, 341, 342,  # the connection and the host itself
+    14, 15, 23, 24, 150, 151, 163, 183, 202, 211, 212, 273, 298, 344, 353,  # guests
     186, 187, 188, 189, 190, 191, 271, 274, 275, 413,  # snapshots and checkpoints
     43, 44, 84, 85, 87, 88, 89, 91, 92, 95, 96, 97, 98, 99, 100, 209, 152, 153, 154, 155, 281, 282, 283,  # storage and networks
     46, 47,  # one network

@@ -7,6 +7,7 @@ def load_kinds() -> None:
         autostart,
         block_copy,
         block_resize,
+        create,
         define,
         destroy,
         fs_freeze,

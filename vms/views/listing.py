@@ -50,6 +50,7 @@ def vm_list(request: HttpRequest) -> HttpResponse:
         "sizes": SIZES,
         "size": page.paginator.per_page,
         "bulk": bulk,
+        "may_create": access.may(user, "vm.create"),
         **_filters(request.GET, visible),
     }
     template = "vms/_list.html" if request.headers.get("HX-Target") == "vm-list" else "vms/list.html"
