@@ -28,7 +28,10 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+# The limits stand inside of what may be null: the description would not tell them otherwise.
+Processors = Annotated[int, Field(ge=1, le=wanted.MOST_VCPUS), BeforeValidator(_whole)]
+Memory = Annotated[int, Field(ge=wanted.LEAST_MEMORY, le=wanted.MOST_MEMORY), BeforeValidator(_whole)]
+Size = Annotated[int, Field(ge=wanted.LEAST_SIZE, le=wanted.MOST_SIZE), BeforeValidator(_whole)]
 Word = Annotated[str, StringConstraints(max_length=255, pattern=rf"^[^{HIDDEN}]*$")]
 VolumeName = Annotated[str, StringConstraints(max_length=1300, pattern=rf"^[^/{HIDDEN}]+/[^{HIDDEN}]+$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=rf"^[^{HIDDEN}]+$")]
@@ -62,9 +65,9 @@ class CreateBody(Body):
     road: Literal[wanted.ROADS] = Field(description="What it is made from.")  # type: ignore[valid-type]
     host: Word = Field(BEST, description="A host, or “best”: where it fits and most memory is left.")
     preset: Word = Field("", description="The short name of a system, as GET systems tells them.")
-    vcpus: Whole | None = Field(None, ge=1, le=wanted.MOST_VCPUS)
-    memory: Whole | None = Field(None, ge=wanted.LEAST_MEMORY, le=wanted.MOST_MEMORY, description="Bytes.")
-    size: Whole | None = Field(None, ge=wanted.LEAST_SIZE, le=wanted.MOST_SIZE, description="Of its disk, in bytes.")
+    vcpus: Processors | None = None
+    memory: Memory | None = Field(None, description="Bytes.")
+    size: Size | None = Field(None, description="Of its disk, in bytes.")
     pool: Word = Field("", description="Where its disk is made; of a copy: left out, beside the first one's.")
     allocate: bool = Field(False, description="Take the disk's whole size at once.")
     image: VolumeName | None = Field(None, description="Roads cloud and import: the image, as pool/volume.")
