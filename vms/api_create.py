@@ -16,6 +16,7 @@ from hosts.api_tools import Accepted, accepted, only_known, sent
 from hosts.models import Host
 from hosts.problems import ANY, CHANGE
 from hosts.requests import actor_of
+from vms.api_definition import whole
 from vms.creation import asking, databases, seed, wanted
 from vms.creation.hardware import BUSES, CARDS, FIRMWARES, MACHINES, PROCESSORS, VIDEOS, VIRTS
 from vms.creation.placement import BEST, Candidate
@@ -23,15 +24,10 @@ from vms.creation.placement import BEST, Candidate
 HIDDEN = r"\x00-\x1f\x7f"
 
 
-def _whole(value: Any) -> Any:
-    """JSON knows no difference between 7 and 7.0."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 # The limits stand inside of what may be null: the description would not tell them otherwise.
-Processors = Annotated[int, Field(ge=1, le=wanted.MOST_VCPUS), BeforeValidator(_whole)]
-Memory = Annotated[int, Field(ge=wanted.LEAST_MEMORY, le=wanted.MOST_MEMORY), BeforeValidator(_whole)]
-Size = Annotated[int, Field(ge=wanted.LEAST_SIZE, le=wanted.MOST_SIZE), BeforeValidator(_whole)]
+Processors = Annotated[int, Field(ge=1, le=wanted.MOST_VCPUS), BeforeValidator(whole)]
+Memory = Annotated[int, Field(ge=wanted.LEAST_MEMORY, le=wanted.MOST_MEMORY), BeforeValidator(whole)]
+Size = Annotated[int, Field(ge=wanted.LEAST_SIZE, le=wanted.MOST_SIZE), BeforeValidator(whole)]
 Word = Annotated[str, StringConstraints(max_length=255, pattern=rf"^[^{HIDDEN}]*$")]
 VolumeName = Annotated[str, StringConstraints(max_length=1300, pattern=rf"^[^/{HIDDEN}]+/[^{HIDDEN}]+$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=rf"^[^{HIDDEN}]+$")]
