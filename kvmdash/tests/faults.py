@@ -484,7 +484,6 @@ def ask(given: str) -> str:
 
 def _row(kind: str, identity: str) -> Any:
     from hosts.models import Host, Network, StoragePool
-    from hosts.models import Host, StoragePool
     from vms.creation.wanted import Place
     from vms.models import VirtualMachine
 
