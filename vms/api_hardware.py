@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator
 from hosts.api_schemas import Body
 from vms.api_definition import whole
 
+DEVICE = r"^[^\x00-\x1f]+$"
 Whole = Annotated[int, BeforeValidator(whole)]
 
 
@@ -32,8 +33,8 @@ class VcpusArguments(HardwareArguments):
     """How many processors."""
 
     count: Whole = Field(ge=1, le=65535, description="Processors it has.")
-    maximum: Whole | None = Field(
-        None, ge=1, le=65535, description="Processors it has room for; another number holds from the next boot on."
+    maximum: Whole = Field(
+        0, ge=0, le=65535, description="Processors it has room for, from the next boot on; 0 leaves that as it is."
     )
 
 
@@ -41,17 +42,17 @@ class MemoryArguments(HardwareArguments):
     """How much memory, in bytes."""
 
     memory: Whole = Field(ge=2**20, le=2**60, description="Memory it has.")
-    maximum: Whole | None = Field(
-        None, ge=2**20, le=2**60, description="Memory it has room for; another size holds from the next boot on."
+    maximum: Whole = Field(
+        0, ge=0, le=2**60, description="Memory it has room for, from the next boot on; 0 leaves that as it is."
     )
 
 
 class MediaArguments(HardwareArguments):
     """What is in a drive."""
 
-    device: str = Field(min_length=1, max_length=300, description="The drive, such as disks[sda].")
+    device: str = Field(pattern=DEVICE, max_length=300, description="The drive, such as disks[sda].")
     source: str = Field(
-        "", max_length=2000, pattern=r"^([^\n]*/[^\n]*)?$",
+        "", max_length=2000, pattern=r"^([^\x00-\x1f]*/[^\x00-\x1f]*)?$",
         description="A volume's path, or pool/volume; empty ejects. Other paths are for administrators.",
     )  # fmt: skip
     force: bool = Field(False, description="Even if the guest has locked the drive.")

@@ -17,6 +17,7 @@ from hosts.hypervisor.errors import Failed, HypervisorError, Unreachable
 from hosts.hypervisor.sentences import say
 from hosts.models import Operation
 from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain, no_argument
+from hosts.operations.storage_base import NotNow
 from hosts.operations.task import Task
 from vms import history
 from vms.definition import changes, secrets
@@ -130,7 +131,7 @@ class HardwareKind(GuestKind):
             steps = self.steps(now, arguments) if now.live and arguments["affect"] != "config" else []
             text = self.edit(now.config, arguments) if now.config and arguments["affect"] != "live" else ""
         except InvalidValue as error:
-            raise InvalidArguments(error.name, error.message) from error
+            raise NotNow(error.name, error.message) from error
         except UnknownProperty as error:
             raise Refused(_("There is no %(what)s in this guest.") % {"what": str(error)[:100]}) from error
         except MalformedDefinition as error:

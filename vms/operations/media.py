@@ -33,7 +33,7 @@ class Media(HardwareKind):
 
     def cleaned(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         source, force = arguments.get("source") or "", arguments.get("force") or False
-        if not isinstance(source, str) or "\n" in source or len(source) > 2000:
+        if not isinstance(source, str) or not is_line(source) or len(source) > 2000:
             raise InvalidArguments("source", _("The path of an image, or pool/volume."))
         if source and "/" not in source:
             raise InvalidArguments("source", _("The path of an image, or pool/volume."))
@@ -68,9 +68,14 @@ class Media(HardwareKind):
         return [virsh("change-media", subject, target, arguments["source"], "--update", *flags, *more)]
 
 
+def is_line(text: str) -> bool:
+    """Whether it holds no control characters."""
+    return not any(character < " " for character in text)
+
+
 def a_device(value: Any) -> str:
     """The path of a device. Raises InvalidArguments."""
-    if not isinstance(value, str) or not value or len(value) > 300:
+    if not isinstance(value, str) or not is_line(value) or not 0 < len(value) <= 300:
         raise InvalidArguments("device", _("The device, such as disks[vda]."))
     return value
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from hosts.hypervisor.sentences import say
 from hosts.operations.kind import InvalidArguments, Subject
+from hosts.operations.storage_base import NotNow
 from hosts.operations.presenter import size
 from hosts.operations.task import Task
 from vms.definition.domain import Definition
@@ -33,10 +34,10 @@ class Memory(HardwareKind):
 
     def cleaned(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         found = {"memory": _bytes("memory", arguments.get("memory"))}
-        if arguments.get("maximum") not in (None, ""):
-            found["maximum"] = _bytes("maximum", arguments["maximum"])
+        if arguments.get("maximum") not in (None, "", 0):
+            found["maximum"] = _bytes("maximum", arguments["maximum"], 1)
             if found["maximum"] < found["memory"]:
-                raise InvalidArguments("maximum", _("The maximum is no less than the memory of now."))
+                raise NotNow("maximum", _("The maximum is no less than the memory of now."))
         return found
 
     def steps(self, now: Now, arguments: Mapping[str, Any]) -> list[Step]:
@@ -85,10 +86,10 @@ class Memory(HardwareKind):
         return lines
 
 
-def _bytes(name: str, value: Any) -> int:
+def _bytes(name: str, value: Any, least: int = LEAST) -> int:
     text = str(value)
-    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not LEAST <= int(text[:20]) <= MOST:
-        raise InvalidArguments(name, _("A size in bytes, from %(least)d up.") % {"least": LEAST})
+    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= MOST:
+        raise InvalidArguments(name, _("A size in bytes, from %(least)d up.") % {"least": least})
     return int(text) // 1024 * 1024
 
 

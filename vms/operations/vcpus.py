@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from hosts.hypervisor.sentences import say
 from hosts.operations.kind import InvalidArguments, Subject
+from hosts.operations.storage_base import NotNow
 from vms.definition.domain import Definition
 from vms.definition.place import InvalidValue
 from vms.operations.base import virsh
@@ -28,10 +29,10 @@ class Vcpus(HardwareKind):
 
     def cleaned(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         found = {"count": whole("count", arguments.get("count"), MOST)}
-        if arguments.get("maximum") not in (None, ""):
+        if arguments.get("maximum") not in (None, "", 0):
             found["maximum"] = whole("maximum", arguments["maximum"], MOST)
             if found["maximum"] < found["count"]:
-                raise InvalidArguments("maximum", _("The maximum is no less than the number of now."))
+                raise NotNow("maximum", _("The maximum is no less than the number of now."))
         return found
 
     def steps(self, now: Now, arguments: Mapping[str, Any]) -> list[Step]:

@@ -5,7 +5,8 @@ import pytest
 from hosts.audit import Actor
 from hosts.models import StoragePool, StorageVolume
 from hosts.operations import queue
-from hosts.operations.kind import InvalidArguments, Refused, registry
+from hosts.operations.kind import Refused, registry
+from hosts.operations.storage_base import NotNow
 from vms.hardware import reading
 from vms.models import Sighting, VirtualMachine
 from vms.operations.hardware import bases, seen
@@ -59,9 +60,9 @@ def test_more_processors_than_it_was_started_with_come_at_the_next_boot_and_are_
     operator,  # noqa: F811
     eventually,
 ):
-    with pytest.raises(InvalidArguments, match="The maximum is 2"):
+    with pytest.raises(NotNow, match="The maximum is 2"):
         queue.enqueue("vcpus", running, {"count": 4}, operator)
-    with pytest.raises(InvalidArguments, match="room for 2"):
+    with pytest.raises(NotNow, match="room for 2"):
         queue.enqueue("vcpus", running, {"count": 4, "affect": "live"}, operator)
     ended = do(eventually, "vcpus", running, operator, count=4, maximum=8)
     assert ended.state == "succeeded", ended.error

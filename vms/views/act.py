@@ -14,6 +14,7 @@ from hosts import access
 from hosts.models import Operation
 from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused, registry
+from hosts.operations.storage_base import NotNow
 from hosts.requests import actor_of, user_of
 from hosts.views import answers
 from vms.copies import COPY, asked_of
@@ -79,7 +80,7 @@ def _ask(
     try:
         row = asked_of(kind, vm, request.GET.get(COPY, ""))
         operation = queue.enqueue(kind.name, row, arguments, actor_of(request))
-    except InvalidArguments as error:
+    except (InvalidArguments, NotNow) as error:
         if form is None:
             return answers.refused(request, error, nav="vms")
         form.blame(error.field, str(error))
