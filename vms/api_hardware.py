@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Field
 from pydantic import BaseModel, BeforeValidator
 
 from hosts.api_schemas import Body
 from vms.api_definition import whole
+from vms.hardware.catalogue import TYPES
 
+LINE = r"^[^\x00-\x1f]*$"
 DEVICE = r"^[^\x00-\x1f]+$"
 Whole = Annotated[int, BeforeValidator(whole)]
 
@@ -58,9 +60,68 @@ class MediaArguments(HardwareArguments):
     force: bool = Field(False, description="Even if the guest has locked the drive.")
 
 
+#: what a property may be set to; it is the kind that checks each against its property
+VALUES: dict[str, Any] = {
+    "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_.]*$", "maxLength": 200},
+    "maxProperties": 60,
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "boolean"},
+            {"type": "integer"},
+            {"type": "string", "maxLength": 1000, "pattern": r"^[^\x00-\x1f]*$"},
+            {"type": "null"},
+        ]
+    },
+}
+
+
+class NewVolumeBody(Body):
+    """A volume that is made for a disk."""
+
+    pool: str = Field(min_length=1, max_length=255, pattern=LINE)
+    name: str = Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    capacity: Whole = Field(ge=1024, le=2**60, description="Bytes.")
+    format: Literal["qcow2", "raw"] = "qcow2"
+
+
+class DeviceAddArguments(HardwareArguments):
+    """A new device."""
+
+    type: str = Field(description="libvirt's word for it.", json_schema_extra={"enum": list(TYPES)}, max_length=40)
+    set: dict[str, Any] = Field(
+        {},
+        description='What it says, by the paths of docs/definitions.md: {"model": "virtio"}.',
+        json_schema_extra=VALUES,
+    )
+    source: str = Field(
+        "", max_length=2000, pattern=r"^([^\x00-\x1f]*/[^\x00-\x1f]*)?$",
+        description="Of disks and drives: a volume's path, or pool/volume.",
+    )  # fmt: skip
+    new_volume: NewVolumeBody | None = Field(None, description="Of disks: a volume that is made first.")
+
+
+class DeviceChangeArguments(HardwareArguments):
+    """What a device says from now on."""
+
+    device: str = Field(pattern=DEVICE, max_length=300, description="Such as disks[vda] or interfaces[52:54:00:…].")
+    set: dict[str, Any] = Field(
+        description='Values by path, such as {"link": "down"}; null takes one away.',
+        json_schema_extra=VALUES | {"minProperties": 1},
+    )
+
+
+class DeviceRemoveArguments(HardwareArguments):
+    """Which one."""
+
+    device: str = Field(pattern=DEVICE, max_length=300, description="Such as disks[vdb].")
+
+
 #: kind → what it takes
 HARDWARE: dict[str, type[BaseModel]] = {
     "vcpus": VcpusArguments,
     "memory": MemoryArguments,
     "media": MediaArguments,
+    "device-add": DeviceAddArguments,
+    "device-change": DeviceChangeArguments,
+    "device-remove": DeviceRemoveArguments,
 }

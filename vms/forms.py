@@ -15,6 +15,7 @@ from hosts.operations.presenter import size
 from vms.form_base import KindForm
 from vms.forms_agent import FreezeForm, PasswordForm
 from vms.forms_delete import UndefineForm
+from vms.forms_devices import DeviceAddForm, DeviceChangeForm, DeviceRemoveForm
 from vms.forms_disks import BlockCopyForm, BlockResizeForm
 from vms.forms_hardware import MediaForm, MemoryForm, VcpusForm
 from vms.forms_snapshots import DeleteForm, DescribeForm, ManySnapshotsForm, RevertForm, SnapshotForm
@@ -265,6 +266,9 @@ FORMS: dict[str, type[KindForm]] = {
     "block-resize": BlockResizeForm,
     "fs-freeze": FreezeForm,
     "set-user-password": PasswordForm,
+    "device-add": DeviceAddForm,
+    "device-change": DeviceChangeForm,
+    "device-remove": DeviceRemoveForm,
 }
 #: what is asked when they are done to many
 MANY_FORMS: dict[str, type[KindForm]] = {

@@ -56,6 +56,11 @@ def _meaning(code: int, domain: int, text: str) -> tuple[type[errors.HypervisorE
         return errors.AuthenticationFailed, say("ssh did not accept the key.")
     if "certificate" in lower and (domain in FROM_WIRE or code in WIRE):
         return errors.CertificateUntrusted, say("The TLS certificate was not accepted.")
+    if "no more available pci slots" in lower:
+        return errors.Failed, say(
+            "The guest has no free PCI slot. A q35 machine takes a new device on a free pcie-root-port only: "
+            "add such controllers, which come with its next boot."
+        )
     if code in AUTHENTICATION:
         return errors.AuthenticationFailed, say("The host wants a user name and a password, or does not accept these.")
     if code in NOT_FOUND:

@@ -120,7 +120,7 @@ class VolumeCreate(StorageKind):
                 raise Refused(_("There is a volume of that name by now; nothing was done."))
         volumes = volumes_of(task, pool)
         allocate = arguments["allocate"] and arguments["capacity"]
-        text = _xml(pool, arguments)
+        text = volume_xml(pool, arguments)
         try:
             metadata = bool(allocate) and arguments["format"] == "qcow2"
             follow_growth(task, volumes, volumes.begin_create(text, metadata=metadata), name, int(allocate or 0))
@@ -147,7 +147,8 @@ class VolumeCreate(StorageKind):
         return pool, name
 
 
-def _xml(pool: StoragePool, arguments: dict[str, Any]) -> str:
+def volume_xml(pool: StoragePool, arguments: dict[str, Any]) -> str:
+    """What libvirt is told to make."""
     one_format = len(type_of(pool.type).creates) == 1
     form = "" if one_format else arguments["format"]
     allocation = arguments["capacity"] if arguments["allocate"] or is_block(pool) else 0

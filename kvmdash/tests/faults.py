@@ -116,6 +116,19 @@ TRIALS = {
     ),
     "define": Trial(begins="shutoff", arguments=_retitled, done=_is_titled),
     "destroy": Trial(done=_is(libvirt.VIR_DOMAIN_SHUTOFF)),
+    "device-add": Trial(
+        begins="shutoff",
+        arguments={"type": "watchdog", "set": {"model": "ib700"}},
+        done=lambda stand: "<watchdog model='ib700'" in _stored(stand),
+    ),
+    "device-change": Trial(
+        begins="shutoff",
+        arguments={"device": "disks[vda]", "set": {"driver.cache": "none"}},
+        done=lambda stand: "cache='none'" in _stored(stand),
+    ),
+    "device-remove": Trial(
+        begins="shutoff", arguments={"device": "disks[sda]"}, done=lambda stand: "dev='sda'" not in _stored(stand)
+    ),
     "host-refresh": Trial("host"),
     "host-test": Trial("host"),
     "managed-save": Trial(done=lambda stand: bool(stand.domain().hasManagedSaveImage())),

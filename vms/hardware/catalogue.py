@@ -30,8 +30,8 @@ class Type:
     name: str
     home: str
     label: Any
-    icon: str
     fields: tuple[Field, ...]
+    icon: str = ""
     plug: Plug = False
     host: bool = False
     born: Mapping[str, Any] = field(default_factory=dict)
@@ -60,30 +60,31 @@ _HOT = ("target.bus", ("virtio", "scsi", "usb"))
 TYPES = {
     one.name: one
     for one in (
-        Type("disk", "disks", _("Disk"), "database", fields.DISK, plug=_HOT),
-        Type("cdrom", "cdroms", _("CD-ROM drive"), "disc", fields.DRIVE, plug=("target.bus", ("scsi", "usb"))),
-        Type("floppy", "floppies", _("Floppy drive"), "device-floppy", fields.FLOPPY),
-        Type("interface", "interfaces", _("Network card"), "network", fields.INTERFACE, plug=True),
-        Type("graphics", "graphics", _("Screen server"), "device-desktop", fields.GRAPHICS),
-        Type("video", "videos", _("Graphics card"), "device-tv", fields.VIDEO),
-        Type("serial", "serials", _("Serial port"), "plug", fields.SERIAL,
+        Type("disk", "disks", _("Disk"), fields.DISK, icon="database", plug=_HOT),
+        Type("cdrom", "cdroms", _("CD-ROM drive"), fields.DRIVE, icon="disc", plug=("target.bus", ("scsi", "usb"))),
+        Type("floppy", "floppies", _("Floppy drive"), fields.FLOPPY, icon="device-floppy"),
+        Type("interface", "interfaces", _("Network card"), fields.INTERFACE, icon="network", plug=True),
+        Type("graphics", "graphics", _("Screen server"), fields.GRAPHICS, icon="device-desktop"),
+        Type("video", "videos", _("Graphics card"), fields.VIDEO, icon="device-tv"),
+        Type("serial", "serials", _("Serial port"), fields.SERIAL, icon="plug",
              plug=("target", ("pci-serial", "usb-serial"))),
-        Type("console", "consoles", _("Text console"), "terminal-2", fields.CONSOLE, plug=("target", ("virtio",))),
-        Type("channel", "channels", _("Channel"), "arrows-left-right", fields.CHANNEL, plug=True, born={"target": "virtio"}),
-        Type("input", "inputs", _("Input device"), "mouse", fields.INPUT, plug=("bus", ("usb", "virtio"))),
-        Type("hostdev", "host_devices", _("Device of the host"), "server", fields.HOSTDEV, plug=True, host=True),
-        Type("controller", "controllers", _("Controller"), "circuit-switch-closed", fields.CONTROLLER, plug=("type", ("scsi",))),
-        Type("tpm", "tpms", _("TPM"), "shield-lock", fields.TPM),
-        Type("rng", "rngs", _("Random numbers"), "arrows-shuffle", fields.RNG, plug=True),
-        Type("watchdog", "watchdogs", _("Watchdog"), "dog", fields.WATCHDOG, plug=("model", ("i6300esb",))),
-        Type("memballoon", "balloon", _("Memory balloon"), "balloon", fields.BALLOON, removable=False),
-        Type("sound", "sounds", _("Sound card"), "volume", fields.SOUND),
-        Type("filesystem", "filesystems", _("Shared folder"), "folder-share", fields.FILESYSTEM, host=True,
+        Type("console", "consoles", _("Text console"), fields.CONSOLE, icon="terminal-2", plug=("target", ("virtio",))),
+        Type("channel", "channels", _("Channel"), fields.CHANNEL, icon="arrows-left-right", plug=True, born={"target": "virtio"}),
+        Type("input", "inputs", _("Input device"), fields.INPUT, icon="mouse", plug=("bus", ("usb", "virtio"))),
+        Type("hostdev", "host_devices", _("Device of the host"), fields.HOSTDEV, icon="server", plug=True, host=True),
+        Type("controller", "controllers", _("Controller"), fields.CONTROLLER, icon="circuit-switch-closed",
+             plug=("type", ("scsi",))),
+        Type("tpm", "tpms", _("TPM"), fields.TPM, icon="shield-lock"),
+        Type("rng", "rngs", _("Random numbers"), fields.RNG, icon="arrows-shuffle", plug=True),
+        Type("watchdog", "watchdogs", _("Watchdog"), fields.WATCHDOG, icon="dog", plug=("model", ("i6300esb",))),
+        Type("memballoon", "balloon", _("Memory balloon"), fields.BALLOON, icon="balloon", removable=False),
+        Type("sound", "sounds", _("Sound card"), fields.SOUND, icon="volume"),
+        Type("filesystem", "filesystems", _("Shared folder"), fields.FILESYSTEM, icon="folder-share", host=True,
              plug=("driver.type", ("virtiofs",))),
-        Type("vsock", "vsock", _("vsock"), "plug-connected", fields.VSOCK, plug=True, born={"model": "virtio"}),
-        Type("panic", "panics", _("Panic device"), "alert-triangle", fields.PANIC),
-        Type("iommu", "iommu", _("IOMMU"), "shield", fields.IOMMU),
-        Type("memory", "memory_modules", _("Memory module"), "cpu-2", fields.MEMORY, plug=True),
+        Type("vsock", "vsock", _("vsock"), fields.VSOCK, icon="plug-connected", plug=True, born={"model": "virtio"}),
+        Type("panic", "panics", _("Panic device"), fields.PANIC, icon="alert-triangle"),
+        Type("iommu", "iommu", _("IOMMU"), fields.IOMMU, icon="shield"),
+        Type("memory", "memory_modules", _("Memory module"), fields.MEMORY, icon="cpu-2", plug=True),
     )
 }  # fmt: skip
 _BY_HOME = {one.home: one for one in TYPES.values() if one.name not in ("cdrom", "floppy")}

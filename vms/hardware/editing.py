@@ -7,14 +7,15 @@ nothing tells it from others, 'balloon' where a guest has one at most.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from copy import deepcopy
+from itertools import count
 from typing import Any
 
 from lxml import etree
 
 from vms.definition import noise
-from vms.definition.devices.disk import TARGET_PREFIXES
+from vms.definition.devices.disk import TARGET_PREFIXES, target_name
 from vms.definition.domain import Definition
 from vms.definition.nodes import Node, UnknownProperty, split
 from vms.definition.place import InvalidValue
@@ -96,13 +97,14 @@ def xml(node: Node) -> str:
 
 def values(node: Node, type_: Type) -> dict[str, Any]:
     """What a device says in the fields of its type; None for what it does not say."""
-    found = {one.path: node.get(one.path) for one in type_.fields if one.path != "device"}
-    return {name: None if value is False and _is_presence(node, name) else value for name, value in found.items()}
+    return {one.path: says(node, one.path) for one in type_.fields if one.path != "device"}
 
 
-def _is_presence(node: Node, path: str) -> bool:
+def says(node: Node, path: str) -> Any:
+    """What a device says at a path; None for nothing, also where not being there says no."""
     where, name = node.locate(path)
-    return where.properties[name].form == "presence"
+    found = getattr(where, name)
+    return None if found is False and where.properties[name].form == "presence" else found
 
 
 def add(definition: Definition, type_: Type, given: Values) -> Node:
@@ -156,6 +158,12 @@ def _disconnect(node: Node, given: Values) -> None:
     if moves or other_type:
         for name in _CONNECTION if other_type else ("source.port_id", "source.bridge"):
             node.set(name, None)
+
+
+def free_target(bus: str, taken: Container[str | None]) -> str:
+    """The first name for a disk on the bus that is not taken: 'vdb', 'sda'."""
+    prefix = TARGET_PREFIXES.get(bus, "sd")
+    return next(name for number in count() if (name := target_name(prefix, number)) not in taken)
 
 
 def _move(definition: Definition, node: Node, bus: str) -> None:

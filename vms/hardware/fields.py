@@ -61,7 +61,7 @@ FLOPPY = (Field("target.bus", _("Bus"), _("Floppy drives are on fdc."), choices=
 _RATE = _("Kilobytes a second on average.")
 INTERFACE = (
     Field("type", _("Connected to"), _("A network of libvirt, a bridge of the host, or one of its cards (direct)."),
-          choices=("network",), first="network"),
+          choices=("network", "bridge", "direct"), first="network"),
     Field("source.network", _("Network"), _("The network of libvirt on its host."), live=True, when=("type", ("network",))),
     Field("source.bridge", _("Bridge"), _("The bridge of the host."), live=True, host=True, when=("type", ("bridge",))),
     Field("source.dev", _("Card of the host"), _("The host's card that it uses directly (macvtap)."), host=True,

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from collections.abc import Mapping
+from typing import Any
 
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from hosts import fillings
 from hosts.models import StorageVolume
-from vms.definition.devices.disk import Disk
+from hosts.operations.storage_base import NotNow
+from hosts.storage_use import use_of
+from vms.definition.devices.disk import FORMATS, Disk
 from vms.models import VirtualMachine
 
 #: images that a form offers
@@ -37,6 +44,29 @@ def volume_at(vm: VirtualMachine, source: str) -> StorageVolume | None:
 def is_known(vm: VirtualMachine, source: str) -> bool:
     """Whether it is a volume of a pool of its host."""
     return volume_at(vm, source) is not None
+
+
+def format_of(volume: StorageVolume | None) -> str:
+    """What QEMU reads it as."""
+    return volume.format if volume is not None and volume.format in FORMATS and volume.format != "iso" else "raw"
+
+
+def refuse_used(vm: VirtualMachine, source: str, values: Mapping[str, Any]) -> None:
+    """Refuse an image that another disk writes to, or that is not whole. Raises NotNow."""
+    volume = volume_at(vm, source)
+    if volume is None:
+        return
+    if why := fillings.why_not_whole(volume):
+        raise NotNow("source", why)
+    use = use_of([volume])[volume.pk]
+    if use.overlays and not values.get("readonly"):
+        names = ", ".join(one.name for one in use.overlays)
+        raise NotNow("source", _("Other volumes lie on it and would be damaged: %(names)s.") % {"names": names})
+    if use.users and not values.get("readonly") and not values.get("shareable"):
+        names = ", ".join(dict.fromkeys(user.name for user in use.users))
+        raise NotNow(
+            "source", _("It is used by %(names)s already. Two that write to it destroy it.") % {"names": names}
+        )
 
 
 def point_at(disk: Disk, source: str) -> None:

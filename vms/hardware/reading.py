@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,9 @@ from vms.definition.summary import device_words, disk_words, nic_words, screen_w
 from vms.definition.xml import MalformedDefinition, parse_to_edit
 from vms.hardware import editing
 from vms.hardware.catalogue import Type, type_of
+
+#: where a device sits in the guest: libvirt decides that, for a device that is plugged in anew at each boot
+_SLOT = re.compile(r"devices/[^/]+/address(@|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def pending(live: str, inactive: str) -> list[Difference]:
     both = quietened(live, inactive)
     if both is None:
         return []
-    return [change for change in diff(*both).changes if not change.path.endswith("/address")]
+    return [change for change in diff(*both).changes if not _SLOT.match(change.path)]
 
 
 @lru_cache(maxsize=128)
@@ -144,4 +148,8 @@ def quietened(live: str, inactive: str) -> tuple[str, str] | None:
             if len(element) == 0 and not (element.text or "").strip():
                 element.text = None
     noise.take_away_filled_in(now, then)
+    for root in (now, then):
+        # Which of the processors are plugged in; how many is said elsewhere.
+        for element in root.findall("vcpus"):
+            root.remove(element)
     return etree.tostring(now, encoding="unicode"), etree.tostring(then, encoding="unicode")

@@ -285,7 +285,7 @@ def bases(vm: VirtualMachine) -> dict[str, str]:
 
 def _half(error: HypervisorError, done: list[str], what: str, stores: bool) -> HypervisorError:
     """A failure at the running guest that says exactly what took and what did not."""
-    why = str(error).rstrip(".")
+    why = str(error).strip().rstrip(".")
     if done:
         text = say(
             "The running guest took %(done)s, but not %(what)s: %(why)s.", done=", ".join(done), what=what, why=why

@@ -17,6 +17,7 @@ from vms.hardware import editing
 from vms.hardware.images import is_known, point_at
 from vms.models import VirtualMachine
 from vms.operations.base import virsh
+from vms.operations.devices import a_device, is_line, running
 from vms.operations.hardware import HardwareKind, Now, Step
 
 
@@ -43,7 +44,7 @@ class Media(HardwareKind):
 
     def steps(self, now: Now, arguments: Mapping[str, Any]) -> list[Step]:
         live = Definition.parse(now.live)
-        drive = _drive(_there(live, now.config, arguments["device"]))
+        drive = _drive(running(live, now.config, arguments["device"]))
         if drive.where == arguments["source"]:
             return []
         point_at(drive, arguments["source"])
@@ -66,29 +67,6 @@ class Media(HardwareKind):
         if not arguments["source"]:
             return [virsh("change-media", subject, target, "--eject", *flags, *more)]
         return [virsh("change-media", subject, target, arguments["source"], "--update", *flags, *more)]
-
-
-def is_line(text: str) -> bool:
-    """Whether it holds no control characters."""
-    return not any(character < " " for character in text)
-
-
-def a_device(value: Any) -> str:
-    """The path of a device. Raises InvalidArguments."""
-    if not isinstance(value, str) or not is_line(value) or not 0 < len(value) <= 300:
-        raise InvalidArguments("device", _("The device, such as disks[vda]."))
-    return value
-
-
-def _there(live: Definition, config: str, path: str) -> Any:
-    """The running guest's device of that path in the definition (or in itself). Raises UnknownProperty."""
-    if config:
-        stored = Definition.parse(config)
-        try:
-            return editing.twin(path, editing.find(stored, path), live) or editing.find(live, path)
-        except LookupError:
-            pass  # One that only runs.
-    return editing.find(live, path)
 
 
 def _drive(node: Any) -> Disk:

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 
 from hosts.hypervisor.sentences import say
 from hosts.operations.kind import InvalidArguments, Subject
-from hosts.operations.storage_base import NotNow
 from hosts.operations.presenter import size
+from hosts.operations.storage_base import NotNow
 from hosts.operations.task import Task
 from vms.definition.domain import Definition
 from vms.definition.place import InvalidValue

@@ -22,6 +22,7 @@ from vms.views.looks import LOOKS
 pytestmark = pytest.mark.django_db
 #: what is offered beside what it is done to, on a tab of its own
 ELSEWHERE = {"define", "media", "snapshot-delete", "snapshot-describe", "snapshot-revert"}
+ELSEWHERE |= {"device-add", "device-change", "device-remove"}
 ELSEWHERE |= {"block-copy", "block-resize", "fs-freeze", "fs-thaw", "fs-trim", "guest-info", "set-user-password"}
 TABS = ("", "console/", "devices/", "agent/", "operations/", "definition/")
 

@@ -62,10 +62,24 @@ class Buttons:
         """What can be done to a device. Others add theirs to a disk's here."""
         if device.type is None:
             return []
-        found = [self.one("media", device=device.path)] if device.type.name in ("cdrom", "floppy") else []
+        path, drive = device.path, device.type.name in ("cdrom", "floppy")
+        found = [
+            self.one("media", device=path) if drive else None,
+            self.one("device-change", _("Change…"), device=path),
+        ]
         if device.type.name == "disk" and (target := device.words.get("target")):
             found += [self.one(name, target=target) for name in ("block-resize", "block-copy")]
+        if device.type.removable:
+            found.append(self.one("device-remove", _("Remove…"), device=path))
         return [item for item in found if item is not None]
+
+    def adds(self) -> list[Item]:
+        """A menu of what can be added."""
+        found = []
+        for type_ in TYPES.values():
+            item = self.one("device-add", str(type_.label), type=type_.name) if type_.name != "memballoon" else None
+            found += [{**item, "icon": type_.icon}] if item is not None else []
+        return found
 
 
 def context(vm: VirtualMachine, user: User, busy: str) -> dict[str, Any]:
@@ -79,7 +93,7 @@ def context(vm: VirtualMachine, user: User, busy: str) -> dict[str, Any]:
         "pending": [told(change) for change in hardware.pending],
         "machine": hardware.machine,
         "machine_buttons": [item for name in ("vcpus", "memory") if (item := buttons.one(name)) is not None],
-        "types": TYPES,
+        "adds": buttons.adds(),
     }
 
 

@@ -91,6 +91,17 @@ LOOKS: dict[str, Look] = {
     "fs-trim": Look(
         icon="scissors", hint=gettext_lazy("Gives space that its file systems do not use back to thin volumes.")
     ),
+    "device-add": Look(
+        icon="plug-connected", hint=gettext_lazy("Plugged in at once where QEMU can, else at the next boot.")
+    ),
+    "device-change": Look(
+        icon="adjustments", hint=gettext_lazy("What QEMU takes at once is there at once, the rest at the next boot.")
+    ),
+    "device-remove": Look(
+        icon="trash",
+        hint=gettext_lazy("The guest is asked to let go of it. The image of a disk stays where it is."),
+        danger=True,
+    ),
     "define": Look(
         icon="code", hint=gettext_lazy("Stores its definition as XML; a guest that runs has it after its next boot.")
     ),
