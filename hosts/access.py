@@ -28,6 +28,7 @@ VERBS: dict[str, User.Role] = {
     "vm.console": User.Role.OPERATOR,
     "vm.console_view": User.Role.OPERATOR,
     "vm.forget": User.Role.OPERATOR,
+    "vm.snapshot_schedule": User.Role.OPERATOR,
     "volume.download": User.Role.OPERATOR,
     "host.manage": User.Role.ADMINISTRATOR,
     "pool.manage": User.Role.ADMINISTRATOR,
@@ -88,6 +89,7 @@ VIEW_VERBS = {
     "vms.sighting": "vm.view",
     "vms.definitionversion": "vm.view",
     "vms.consolesession": "vm.view",
+    "vms.snapshotschedule": "vm.view",
 }
 
 

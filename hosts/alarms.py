@@ -61,4 +61,9 @@ def sentence(alarm: Alarm) -> str:
             "%(name)s runs on %(hosts)s at the same time, and no migration is under way. "
             "Two copies may be writing to the same disks: stop one of them."
         ) % {"name": alarm.subject_name, "hosts": _(" and ").join(facts.get("hosts", []))}
+    if alarm.kind == "snapshot-schedule":
+        return _("%(name)s: no snapshot was taken by the clock. %(why)s") % {
+            "name": alarm.subject_name,
+            "why": said(facts.get("text", "")),
+        }
     return alarm.kind

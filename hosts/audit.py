@@ -20,12 +20,13 @@ ROADS = {
     "api": pgettext_lazy("by way of", "API"),
     "console": pgettext_lazy("by way of", "console"),
     "command": pgettext_lazy("by way of", "command"),
+    "schedule": pgettext_lazy("by way of", "schedule"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, from where, by which road (page, api, console, command)."""
+    """Who asks, from where, by which road (page, api, console, command, schedule)."""
 
     user: User | None
     address: str | None = None

@@ -163,7 +163,8 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         "console-window": (f"{vm}console/window/", nothing),
     }
     found |= {
-        f"vm-{tab}": (f"{vm}{tab}/", nothing) for tab in ("devices", "console", "snapshots", "agent", "operations", "definition")
+        f"vm-{tab}": (f"{vm}{tab}/", nothing)
+        for tab in ("devices", "console", "snapshots", "agent", "operations", "definition")
     }
     found |= {
         f"host-{tab}": (f"{host}{tab}/", nothing) for tab in ("guests", "storage", "networks", "operations", "settings")

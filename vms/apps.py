@@ -10,8 +10,10 @@ class VmsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from vms import fragments, inventory, operations
+        from hosts import timers
+        from vms import fragments, inventory, operations, scheduling
 
         operations.load_kinds()
         inventory.register()
         fragments.register()
+        timers.every(scheduling.LOOK_SECONDS, scheduling.look)

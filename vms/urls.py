@@ -15,6 +15,7 @@ from vms.views import (
     forget,
     listing,
     machine,
+    schedules,
 )
 
 app_name = "vms"
@@ -41,6 +42,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="definition_version_file",
     ),
     path("<uuid:key>/definition/compare/", definition_history.compare, name="definition_compare"),
+    path("<uuid:key>/schedules/add/", schedules.edit, name="schedule_add"),
+    path("<uuid:key>/schedules/<int:number>/", schedules.edit, name="schedule"),
+    path("<uuid:key>/schedules/<int:number>/remove/", schedules.remove, name="schedule_remove"),
     path("<uuid:uuid>/console/", include("vms.console.urls")),
     path("<uuid:key>/<slug:tab>/", machine.machine, name="tab"),
 ]

@@ -15,7 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from hosts import leases, notify
+from hosts import leases, notify, timers
 from hosts.models import Lease, Operation, OperationSignal
 from hosts.operations import claims, queue
 from hosts.operations.connections import Connections
@@ -52,6 +52,7 @@ class Runner:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._running: dict[Any, _Running] = {}
+        self._timers = timers.Timers()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._unlisten: Callable[[], None] = lambda: None
@@ -128,6 +129,7 @@ class Runner:
         if self._share.trusts_the_clock:
             self._recover(hosts)
             claims.end_orphans()
+            self._timers.run_due()
         self._claim(hosts)
         self.connections.keep_only(hosts | {running.host_id for running in self._holds() if running.host_id})
 

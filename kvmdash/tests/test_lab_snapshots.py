@@ -58,3 +58,33 @@ def test_a_snapshot_in_files_lengthens_the_chain_and_deleting_it_merges_them(pro
     assert deleted["state"] == "succeeded", deleted
     assert chain_of(lab_cluster, host, guest) == before
     assert lab_cluster.state(host, guest) == "running"
+
+
+def test_a_schedule_takes_snapshots_by_itself_and_merges_the_oldest_away(program, lab_cluster):
+    guest = "web-1"
+    program.running(guest)
+    host, uuid = program.vm(guest)["host"], program.vm(guest)["uuid"]
+    wait_until(lambda: names(program, guest) == [])
+    status, schedule = program.api(f"vms/{uuid}/schedules", {"every": "hours", "hours": 1, "keep": 1})
+    assert status == 201, schedule
+    first = turn(program, lab_cluster, uuid, host, guest, [])
+    second = turn(program, lab_cluster, uuid, host, guest, first)
+    assert len(second) == 1 and second != first
+    assert program.get(f"vms/{uuid}/schedules")[0]["taken"] == second
+    forget = "from vms.models import SnapshotSchedule as S; S.objects.all().delete()"
+    program.manage("shell", "-v0", "-c", forget)
+    assert program.do(guest, "snapshot-delete", name=second[0])["state"] == "succeeded"
+
+
+def turn(program, lab, uuid, host, guest, before):
+    """Have the schedule's turn come; the snapshots of the guest when it has settled."""
+    now = "from django.utils import timezone; from vms.models import SnapshotSchedule as S; S.objects.update(next_at=timezone.now())"
+    program.manage("shell", "-v0", "-c", now)
+
+    def settled():
+        found = lab.virsh(host, "snapshot-list", guest, "--name").split()
+        schedule = program.get(f"vms/{uuid}/schedules")[0]
+        assert not schedule["trouble"], schedule
+        return found if schedule["operation"] is None and found and found != before and len(found) == 1 else None
+
+    return wait_until(settled, 60, "the schedule to have done its work")

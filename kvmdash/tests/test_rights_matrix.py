@@ -92,6 +92,7 @@ LEAST = {
     "vm.snapshot": "operator",
     "vm.snapshot_delete": "operator",
     "vm.snapshot_revert": "operator",
+    "vm.snapshot_schedule": "operator",
     "vm.start": "operator",
     "vm.suspend": "operator",
     "vm.template": "operator",

@@ -3,12 +3,14 @@
 from vms.models.console import ConsoleSession, ConsoleTicket
 from vms.models.definition import DefinitionVersion, TypedSecrets
 from vms.models.machine import Sighting, Tag, VirtualMachine
+from vms.models.schedule import SnapshotSchedule
 
 __all__ = [
     "ConsoleSession",
     "ConsoleTicket",
     "DefinitionVersion",
     "Sighting",
+    "SnapshotSchedule",
     "Tag",
     "TypedSecrets",
     "VirtualMachine",

@@ -15,7 +15,7 @@ from hosts.operations.kind import Refused, registry
 from vms import snapshots
 from vms.models import VirtualMachine
 from vms.operations.base import GuestKind
-from vms.views import parts
+from vms.views import parts, schedules
 from vms.views.actions import action, busy_reason
 from vms.views.looks import look_of
 
@@ -32,6 +32,7 @@ def context(vm: VirtualMachine, user: User) -> dict[str, Any]:
         "vm": vm,
         "snapshots": [_row(vm, user, snapshot, busy) for snapshot in found],
         "take": action("snapshot-create", vm, user, busy),
+        **schedules.context(vm, user),
         "depth": max((snapshot["depth"] + 1 for snapshot in found), default=0),
     }
 
