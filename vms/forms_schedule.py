@@ -34,7 +34,7 @@ class ScheduleForm(forms.Form):
     keep = _number(
         "keep", gettext_lazy("Keep"), gettext_lazy("Older ones that this schedule took are merged away; others never.")
     )
-    enabled = forms.BooleanField(label=gettext_lazy("On"), required=False)
+    enabled = forms.BooleanField(label=gettext_lazy("Switched on"), required=False)
 
     def __init__(self, data: Any = None, *, vm: VirtualMachine, row: SnapshotSchedule | None = None) -> None:
         now = row or SnapshotSchedule(vm=vm)

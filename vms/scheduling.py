@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from hosts import access, alarms, notify
 from hosts.audit import Actor
+from hosts.hypervisor.sentences import say
 from hosts.models import Operation
 from hosts.operations import queue
 from hosts.operations.kind import Refused
@@ -125,7 +126,7 @@ def settle(schedule: SnapshotSchedule) -> None:
 
 def _why(operation: Operation | None) -> str:
     if operation is None:
-        return "The operation is not known any more."
+        return say("The operation is not known any more.")
     return str((operation.error or {}).get("message") or operation.state)
 
 

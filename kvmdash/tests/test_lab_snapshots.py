@@ -78,8 +78,8 @@ def test_a_schedule_takes_snapshots_by_itself_and_merges_the_oldest_away(program
 
 def turn(program, lab, uuid, host, guest, before):
     """Have the schedule's turn come; the snapshots of the guest when it has settled."""
-    now = "from django.utils import timezone; from vms.models import SnapshotSchedule as S; S.objects.update(next_at=timezone.now())"
-    program.manage("shell", "-v0", "-c", now)
+    imports = "from django.utils import timezone; from vms.models import SnapshotSchedule as S"
+    program.manage("shell", "-v0", "-c", f"{imports}; S.objects.update(next_at=timezone.now())")
 
     def settled():
         found = lab.virsh(host, "snapshot-list", guest, "--name").split()

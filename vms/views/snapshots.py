@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from hosts import access
-from hosts.models import User
+from hosts.models import StorageVolume, User
 from hosts.operations.kind import Refused, registry
 from vms import snapshots
 from vms.models import VirtualMachine
@@ -28,9 +28,10 @@ def context(vm: VirtualMachine, user: User) -> dict[str, Any]:
     """The tree, with buttons for those who may."""
     busy = busy_reason(parts.active(vm, user))
     found = snapshots.tree(snapshots.snapshots_of(vm))
+    sizes = _sizes(vm, found)
     return {
         "vm": vm,
-        "snapshots": [_row(vm, user, snapshot, busy) for snapshot in found],
+        "snapshots": [_row(vm, user, snapshot, busy, sizes) for snapshot in found],
         "take": action("snapshot-create", vm, user, busy),
         **schedules.context(vm, user),
         "depth": max((snapshot["depth"] + 1 for snapshot in found), default=0),
@@ -42,7 +43,20 @@ def count(vm: VirtualMachine) -> int:
     return len(snapshots.snapshots_of(vm))
 
 
-def _row(vm: VirtualMachine, user: User, snapshot: snapshots.Snapshot, busy: str) -> dict[str, Any]:
+def _sizes(vm: VirtualMachine, found: list[snapshots.Snapshot]) -> dict[str, int]:
+    """What the files beside the images take, where a pool tells of them."""
+    files = [file for snapshot in found for file in _files(snapshot)]
+    rows = StorageVolume.objects.filter(pool__host=vm.host, path__in=files, absent_since=None) if files else []
+    return {row.path: row.allocation for row in rows}
+
+
+def _files(snapshot: snapshots.Snapshot) -> list[str]:
+    return [disk["file"] for disk in snapshot["disks"] if disk["where"] == "external" and disk["file"]]
+
+
+def _row(
+    vm: VirtualMachine, user: User, snapshot: snapshots.Snapshot, busy: str, sizes: dict[str, int]
+) -> dict[str, Any]:
     buttons = [_button(vm, user, name, snapshot, busy) for name in KINDS]
     return {
         **snapshot,
@@ -50,7 +64,7 @@ def _row(vm: VirtualMachine, user: User, snapshot: snapshots.Snapshot, busy: str
         "indent": min(snapshot["depth"], DEEPEST_DRAWN),
         "at": snapshots.taken_at(snapshot),
         "external": snapshots.is_external(snapshot),
-        "files": [disk["file"] for disk in snapshot["disks"] if disk["where"] == "external" and disk["file"]],
+        "files": [{"path": file, "size": sizes.get(file)} for file in _files(snapshot)],
         "held": [disk["target"] for disk in snapshot["disks"] if disk["where"] not in ("no", "")],
         "buttons": [button for button in buttons if button is not None],
     }

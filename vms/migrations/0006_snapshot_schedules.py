@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('vms', '0004_protected_and_template'),
+        ('vms', '0005_claims_on_networks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
