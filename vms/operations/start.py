@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from hosts import fillings
 from hosts.operations.kind import Refused, Subject
 from hosts.operations.task import Task
+from vms import linked
 from vms.operations.base import PowerState, StateKind, virsh
 from vms.operations.own_flag import refuse_template
 
@@ -28,6 +29,8 @@ class Start(StateKind):
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
         super().check(subject, arguments)
         refuse_template(subject.row)
+        if why := linked.why_no_start(subject.row):
+            raise Refused(why)
 
     def change(self, task: Task) -> None:
         operation = task.operation

@@ -13,7 +13,7 @@ from hosts import access
 from hosts.models import Operation, User
 from hosts.operations import presenter
 from hosts.operations.queue import BULK
-from vms import deleting, inventory
+from vms import deleting, inventory, linked
 from vms.models import Sighting, VirtualMachine
 from vms.views import rows
 from vms.views.actions import action, actions_of, busy_reason, of_copy
@@ -134,7 +134,10 @@ def is_moving(vm: VirtualMachine) -> bool:
 
 def facts(vm: VirtualMachine, user: User) -> Context:
     """What it is."""
+    volumes = linked.volumes_of(vm)
     return {
+        "bases": linked.bases_of(vm, volumes),
+        "clones": linked.clones_of(vm, volumes.values()),
         "vm": vm,
         "state": rows.shown_state(vm),
         "tags": [tag.name for tag in vm.tags.all()],
