@@ -81,6 +81,7 @@ VIEW_VERBS = {
     "hosts.storageclaim": "vm.view",
     "hosts.network": "host.view",
     "hosts.networkclaim": "vm.view",
+    "hosts.networkfilter": "host.view",
     "hosts.operation": "operation.view",
     "hosts.alarm": "alarm.view",
     "hosts.auditentry": "audit.view",

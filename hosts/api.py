@@ -14,6 +14,7 @@ from ninja import Path, Query, Router
 from pydantic import BaseModel
 
 from hosts import access
+from hosts.api_filters import router as filters_router
 from hosts.api_networks import router as networks_router
 from hosts.api_schemas import (
     AnyArguments,
@@ -58,6 +59,7 @@ from hosts.tokens import token_of
 router = Router()
 router.add_router("", storage_router)
 router.add_router("", networks_router)
+router.add_router("", filters_router)
 #: kind → what it takes
 HOST_ARGUMENTS: dict[str, type[BaseModel]] = {"host-refresh": NoArguments, "host-test": TestArguments}
 HostName = Annotated[

@@ -29,7 +29,7 @@ M = TypeVar("M", bound=Model)
 #: what :func:`find` may not find, for the catalogue of translations
 THINGS = (
     gettext_noop("host"), gettext_noop("operation"), gettext_noop("virtual machine"), gettext_noop("storage pool"),
-    gettext_noop("storage volume"), gettext_noop("network"),
+    gettext_noop("storage volume"), gettext_noop("network"), gettext_noop("network filter"),
 )  # fmt: skip
 
 

@@ -17,13 +17,14 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from hosts import inventory
+from hosts import filter_inventory, inventory
 from hosts.figure_taker import FigureTaker
 from hosts.hypervisor import errors
 from hosts.hypervisor import host as hypervisor_host
 from hosts.hypervisor.abilities import read_abilities
 from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.events import subscribe
+from hosts.hypervisor.filters import read_filters
 from hosts.hypervisor.guest import Guest, read_guests_in_parts
 from hosts.hypervisor.network import read_networks
 from hosts.hypervisor.records import Event
@@ -210,6 +211,7 @@ class Watcher:
     def _read_resources(self, connection: Connection) -> None:
         lend_back()
         inventory.networks_seen(self.host_id, read_networks(connection))
+        filter_inventory.filters_seen(self.host_id, read_filters(connection))
 
     def _read_abilities(self, connection: Connection) -> None:
         """What guests can have there; a host that cannot tell is mirrored all the same."""

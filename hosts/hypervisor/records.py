@@ -134,6 +134,15 @@ class StorageLook:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterRecord:
+    """One network filter."""
+
+    uuid: str
+    name: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseRecord:
     """One DHCP lease: who has which address, and until when (Unix seconds; 0: for ever)."""
 

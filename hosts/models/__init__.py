@@ -5,7 +5,7 @@ from hosts.models.alarm import Alarm
 from hosts.models.audit import AuditEntry
 from hosts.models.filling import Filling
 from hosts.models.host import Host, Lease, Worker
-from hosts.models.network import NetworkClaim
+from hosts.models.network import NetworkClaim, NetworkFilter
 from hosts.models.operation import Operation, OperationLog, OperationSignal
 from hosts.models.people import ApiToken, User
 from hosts.models.resources import Network, StoragePool
@@ -22,6 +22,7 @@ __all__ = [
     "Lease",
     "Network",
     "NetworkClaim",
+    "NetworkFilter",
     "Operation",
     "OperationLog",
     "OperationSecret",

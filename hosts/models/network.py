@@ -1,10 +1,36 @@
-"""Who uses which network, as last seen."""
+"""Network filters, and who uses which network and filter, as last seen."""
 
 from __future__ import annotations
 
 from django.db import models
+from django.urls import reverse
 
 from hosts.models.host import Host
+
+
+class NetworkFilter(models.Model):
+    """A libvirt network filter. ``absent_since`` is set when it was not there at the last look; only people remove rows."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="filters")
+    name = models.CharField(max_length=255)
+    uuid = models.UUIDField()
+    definition = models.TextField(blank=True)
+    #: where in the host's tables its rules are: root, ipv4, arp …
+    chain = models.CharField(max_length=40, blank=True)
+    #: names of the filters that it takes in
+    references = models.JSONField(default=list)
+    seen_at = models.DateTimeField(null=True)
+    absent_since = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["host__name", "name"]
+        constraints = [models.UniqueConstraint(fields=["host", "uuid"], name="one_filter_row_per_host")]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.host}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("hosts:filter", args=[self.host.name, self.uuid])
 
 
 class NetworkClaim(models.Model):

@@ -4,6 +4,9 @@
 def load_kinds() -> None:
     """Import the modules whose kinds register themselves."""
     from hosts.operations import (  # noqa: F401
+        filter_define,
+        filter_delete,
+        filter_edit,
         host_refresh,
         host_test,
         network_autostart,

@@ -62,3 +62,11 @@ def action(
     except Refused as error:
         item |= {"disabled": True, "reason": str(error)}
     return item
+
+
+def tabs(current: str) -> Items:
+    """The parts of the pages of networks."""
+    return [
+        {"label": _("Networks"), "url": reverse("hosts:networks"), "current": current == "networks"},
+        {"label": _("Filters"), "url": reverse("hosts:filters"), "current": current == "filters"},
+    ]

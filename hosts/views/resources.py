@@ -15,7 +15,7 @@ from hosts.capacity import heavy_of
 from hosts.models import Host, Network
 from hosts.requests import user_of
 from hosts.views.hosts import page_of
-from hosts.views.network_actions import list_actions
+from hosts.views.network_actions import list_actions, tabs
 
 
 @require_safe
@@ -54,6 +54,7 @@ def _list(request: HttpRequest, rows: QuerySet[Any], kind: str, sorts: Mapping[s
         "host_names": access.visible_to(user, Host.objects.all()).values_list("name", flat=True),
         "nav": kind,
         "actions": list_actions(user),
+        "tabs": tabs(kind),
     }
     part = request.headers.get("HX-Target") == f"{kind}-list"
     return render(request, f"hosts/_{kind}_list.html" if part else f"hosts/{kind}.html", context)

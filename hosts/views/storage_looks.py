@@ -46,6 +46,7 @@ LOOKS: dict[str, Look] = {
     "network-delete": Look(
         icon="trash", hint=_("Stops it, and the host forgets its definition. Nothing of it is kept."), danger=True
     ),
+    "filter-delete": Look(icon="trash", hint=_("The host forgets the filter."), danger=True),
     "volume-create": Look(icon="plus", hint=_("A disk image, or a device of the pool.")),
     "volume-upload": Look(
         icon="upload",

@@ -36,6 +36,9 @@ OUTSIDERS = ("nobody", "disabled")
 LEAST = {
     "alarm.view": "viewer",
     "audit.view": "administrator",
+    "filter.define": "administrator",
+    "filter.delete": "administrator",
+    "filter.edit": "administrator",
     "host.manage": "administrator",
     "host.refresh": "administrator",
     "host.test": "administrator",
