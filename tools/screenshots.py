@@ -91,13 +91,19 @@ def storage(page: Page) -> dict[str, tuple[str, Step]]:
 
 
 def networks(page: Page) -> dict[str, tuple[str, Step]]:
-    """The first network, its form, and the form of a new one."""
+    """The first filter and network, their forms, and those of new ones."""
+    filters = links(page, "/hosts/networks/filters/")
+    taken = {"filter": (filters[0], nothing), "filter-edit": (f"{filters[0]}edit/", nothing)} if filters else {}
+    taken |= {
+        "filters": ("/hosts/networks/filters/", nothing),
+        "filter-define": ("/hosts/networks/filters/define/", nothing),
+    }
     found = links(page, "/hosts/networks/")
     if not found:
-        return {}
+        return taken
     network = found[0]
     host = network.split("/")[3]
-    return {
+    return taken | {
         "network": (network, nothing),
         "network-menu": (network, click(".page-actions [popovertarget]")),
         "network-lease": (network, click("#add-ip-dhcp-host")),

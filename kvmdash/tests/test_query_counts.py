@@ -21,7 +21,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from hosts.models import ApiToken, Operation, StorageVolume, User
+from hosts.models import ApiToken, NetworkFilter, Operation, StorageVolume, User
 from hosts.views.hosts import TABS as HOST_TABS
 from kvmdash.tests.cluster import VM1, _vm
 from vms.models import DefinitionVersion, Sighting, VirtualMachine
@@ -54,7 +54,10 @@ def rows(people: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any]:
     ]
     token, _secret = ApiToken.issue(people["administrator"], "one")
     network = host.networks.get()
-    return {"network": network.uuid, "pool": pool.uuid,
+    rules = NetworkFilter.objects.create(
+        host=host, name="mine", uuid=UUID(int=60), definition="<filter name='mine'/>", seen_at=now
+    )
+    return {"network": network.uuid, "filter": rules.uuid, "pool": pool.uuid,
             "volume": volume.pk, "operation": operation.pk, "token": token.pk, "host": host.pk,
             "version": versions[0].pk}  # fmt: skip
 
@@ -68,7 +71,7 @@ def arguments_of(name: str, wanted: set[str], rows: dict[str, Any], user: User) 
     known: Arguments = {
         "key": rows["volume"] if "pool" in wanted else keys.get(space, VM1), "uuid": VM1, "name": "kvm1",
         "pool": rows["pool"], "pk": rows["host"], "number": rows["version"], "which": "live", "verb": "start", "kind": "refresh",
-        "network": rows["network"],
+        "network": rows["network"], "filter": rows["filter"],
     }  # fmt: skip
     if page == "act" and space == "vms":
         known["name"] = "migrate"

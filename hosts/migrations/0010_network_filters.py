@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('hosts', '0008_networks'),
+        ('hosts', '0009_host_ability'),
     ]
 
     operations = [
