@@ -65,3 +65,28 @@ def test_a_filter_that_others_take_in_is_not_deleted(program, lab_cluster):
     status, answer = program.api("filters/kvm1/no-mac-spoofing/delete", {})
     assert status == 409 and "clean-traffic" in answer["detail"]
     assert "no-mac-spoofing" in lab_cluster.virsh("kvm1", "nwfilter-list")
+
+
+def test_a_filter_is_given_to_a_guest_that_runs_and_then_not_deleted(program, clean):
+    done(program, "hosts/kvm1/filter-define", definition=TEXT)
+    name = program.running("web-1")
+    cards = wait_until(lambda: [card for card in program.get("networks/kvm1/default")["cards"] if card["name"] == name])
+    mac = cards[0]["mac"]
+
+    def give(what):
+        ended = program.do(name, "device-change", device=f"interfaces[{mac}]", set={"filter": what})
+        assert ended["state"] == "succeeded", ended
+
+    give("t-mine")
+    for flags in ((), ("--inactive",)):
+        assert "filter='t-mine'" in clean.virsh("kvm1", "dumpxml", name, *flags)
+    assert "t-mine" in clean.virsh("kvm1", "nwfilter-binding-list")
+    found = seen(program, "t-mine", lambda found: found["cards"])
+    assert [(card["name"], card["running"], card["mac"]) for card in found["cards"]] == [(name, True, mac)]
+    status, answer = program.api("filters/kvm1/t-mine/delete", {})
+    assert status == 409 and name in answer["detail"]
+    done(program, "filters/kvm1/t-mine/edit", definition=TEXT.replace("'22'", "'80'"), base=found["mark"])
+    give(None)
+    seen(program, "t-mine", lambda found: not found["cards"])
+    done(program, "filters/kvm1/t-mine/delete")
+    assert "t-mine" not in clean.virsh("kvm1", "nwfilter-list")
