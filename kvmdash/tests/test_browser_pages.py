@@ -42,7 +42,8 @@ def paths(program):
         "overview": "/", "machines": "/vms/", "machine": f"/vms/{vm}/", "devices": f"/vms/{vm}/devices/",
         "machine-operations": f"/vms/{vm}/operations/", "definition": f"/vms/{vm}/definition/",
         "console": f"/vms/{vm}/console/", "hosts": "/hosts/", "host": "/hosts/kvm1/", "host-settings": "/hosts/kvm1/settings/",
-        "add-host": "/hosts/add/", "storage": "/hosts/storage/", "networks": "/hosts/networks/", "operations": "/operations/",
+        "add-host": "/hosts/add/", "new": "/vms/new/", "new-cloud": "/vms/new/?road=cloud", "new-install": "/vms/new/?road=install",
+        "storage": "/hosts/storage/", "networks": "/hosts/networks/", "operations": "/operations/",
         "users": "/administration/", "audit": "/administration/audit/", "tokens": "/administration/tokens/",
         "api": "/api/v1/docs",
     }  # fmt: skip

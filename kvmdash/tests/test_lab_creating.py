@@ -9,6 +9,7 @@ import pytest
 
 from conftest import wait_until
 from kvmdash.tests.browsing import chromium, sign_in
+from vms.creation import seed
 
 pytestmark = pytest.mark.lab
 MIB = 1 << 20
@@ -105,6 +106,53 @@ def test_what_would_be_done_is_told_before(program, lab_cluster, image):
     status, plan = program.api("vms/plan", body(image, "cloud-3", firmware="secure", tpm=True))
     assert plan["host"] is None
     assert {one["field"] for one in plan["findings"] if one["level"] == "wrong"} >= {"firmware"}
+
+
+def test_a_guest_is_copied_whole_and_as_one_that_lies_on_a_template(program, lab_cluster, image, made):
+    made += ["original", "whole", "linked"]
+    assert do(program, "vms", **body(image, "original", start=False))["state"] == "succeeded"
+    source = program.vm("original")["uuid"]
+    ended = do(program, "vms", name="whole", host="kvm1", road="clone", source=source, seed={}, start=True)
+    assert ended["state"] == "succeeded", ended
+    status, answer = program.api(
+        "vms", {"name": "linked", "host": "kvm1", "road": "clone", "source": source, "linked": True}
+    )
+    assert status == 409 and "template" in answer["detail"]
+    assert program.do("original", "template", enabled=True)["state"] == "succeeded"
+    wait_until(lambda: program.vm("original")["template"], 30)
+    ended = do(program, "vms", name="linked", road="clone", source=source, linked=True)
+    assert ended["state"] == "succeeded", ended
+    assert backing(lab_cluster, "linked.qcow2").endswith("/original.qcow2") and not backing(lab_cluster, "whole.qcow2")
+    cards = {lab_cluster.virsh("kvm1", "domiflist", name).split()[-1] for name in ("original", "whole", "linked")}
+    assert len(cards) == 3, "each has a MAC address of its own"
+    wait_until(lambda: host_name(lab_cluster, "whole") == "whole", 90, "the copy to have taken its own name")
+
+
+def backing(lab, name):
+    """What the image lies on; '' when on nothing."""
+    path = f"/var/lib/libvirt/images/{name}"
+    told = lab.execute("kvm1", ["qemu-img", "info", "-U", "--output=json", path]).stdout
+    return json.loads(told).get("backing-filename", "")
+
+
+def test_an_installer_is_booted_from_its_cd_and_a_broken_one_is_refused(program, lab_cluster, image, made):
+    made.append("installed")
+    cd, broken = lab_cluster.shared / "installer.iso", lab_cluster.shared / "broken.iso"
+    cd.write_bytes(seed.image({"hello": "world"}))
+    broken.write_bytes(b"<html>404 Not Found</html>" * 5000)
+    try:
+        program.ended(program.api("pools/kvm1/shared/refresh", {})[1]["id"])
+        wait_until(lambda: program.get("pools/kvm1/shared/volumes?q=broken.iso")["items"], 30, "the CDs to be seen")
+        common = {"host": "kvm1", "road": "install", "pool": "local", "size": 8 * MIB, "memory": 64 * MIB, "vcpus": 1,
+                  "virt": "qemu", "start": True}  # fmt: skip
+        status, answer = program.api("vms", common | {"name": "installed", "iso": "shared/broken.iso"})
+        assert status == 409 and "no image of a CD" in answer["detail"]
+        assert do(program, "vms", **common, name="installed", iso="shared/installer.iso")["state"] == "succeeded"
+        assert "installer.iso" in lab_cluster.virsh("kvm1", "domblklist", "installed")
+        assert "running" in lab_cluster.virsh("kvm1", "domstate", "installed")
+    finally:
+        cd.unlink()
+        broken.unlink()
 
 
 @pytest.mark.browser

@@ -206,14 +206,18 @@ def copy(text: str, name: str, identity: uuid.UUID, paths: Mapping[str, Drive | 
     return _without_marks(domain.to_xml())
 
 
-def add_cd(text: str, path: str) -> str:
-    """The definition with one CD more."""
+def add_seed(text: str, path: str, *, block: bool = False) -> str:
+    """The definition with a seed; on virtio when its disks are: the kernel of such a guest may know no CD drives."""
     domain = Definition.parse(text)
-    bus = "sata" if "q35" in (domain.os.machine or "q35") else "ide"
-    domain.devices.disks.add(
+    disks = domain.devices.disks
+    first = next((disk.target.bus for disk in disks if disk.device == "disk"), None)
+    cd_bus = "sata" if "q35" in (domain.os.machine or "q35") else "ide"
+    bus, device = ("virtio", "disk") if first == "virtio" else ("scsi" if first == "scsi" else cd_bus, "cdrom")
+    disks.add(
         {
-            "type": "file", "device": "cdrom", "driver.name": "qemu", "driver.format": "raw", "source.file": path,
-            "target.dev": domain.devices.free_target(bus), "target.bus": bus, "readonly": True,
+            "type": "block" if block else "file", "device": device, "driver.name": "qemu", "driver.format": "raw",
+            "source.dev" if block else "source.file": path, "target.dev": domain.devices.free_target(bus), "target.bus": bus,
+            "readonly": True,
         }
     )  # fmt: skip
     return domain.to_xml()

@@ -74,4 +74,5 @@ class Plan:
             return domain.build(self.frame, self.hardware, self.platform, drives)
         renewed = {target: placed[key] if key else None for target, key in self.targets.items()}
         copy = domain.copy(text or self.text, self.frame.name, self.uuid, renewed)
-        return domain.add_cd(copy, known["seed"]) if "seed" in known else copy
+        seed = next((volume for volume in self.volumes if volume.key == "seed"), None)
+        return domain.add_seed(copy, known["seed"], block=seed.pool.type in DEVICES) if seed is not None else copy
