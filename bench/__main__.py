@@ -20,6 +20,7 @@ BENCHMARKS = {
     "silence": ["--runs", "1"],
     "memory": ["--guests", "10", "--seconds", "5"],
     "migration": ["--runs", "1"],
+    "creation": ["--runs", "1", "--megabytes", "16"],
     "upload": ["--megabytes", "64", "--runs", "1"],
     "console": ["--streams", "1", "5", "--consoles", "20", "--seconds", "1", "--runs", "1"],
 }
