@@ -33,6 +33,7 @@ VERBS: dict[str, User.Role] = {
     "host.manage": User.Role.ADMINISTRATOR,
     "pool.manage": User.Role.ADMINISTRATOR,
     "people.manage": User.Role.ADMINISTRATOR,
+    "systems.manage": User.Role.ADMINISTRATOR,
     "audit.view": User.Role.ADMINISTRATOR,
 }
 

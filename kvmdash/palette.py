@@ -175,6 +175,7 @@ PAGES = (
     (gettext_lazy("Overview"), "overview", "layout-dashboard", "host.view", "home start dashboard"),
     (gettext_lazy("Virtual machines"), "vms:list", "device-desktop", "vm.view", "guests vms domains"),
     (gettext_lazy("New guest"), "vms:new", "plus", "vm.create", "add create install clone import cloud image machine"),
+    (gettext_lazy("Operating systems"), "vms:systems", "list-details", "systems.manage", "osinfo presets"),
     (gettext_lazy("Hosts"), "hosts:list", "server-2", "host.view", "hypervisors nodes"),
     (gettext_lazy("Add a host"), "hosts:add", "plus", "host.manage", "new register"),
     (gettext_lazy("Storage"), "hosts:storage", "database", "host.view", "pools disks"),

@@ -16,6 +16,7 @@ from vms.views import (
     listing,
     machine,
     schedules,
+    systems,
 )
 
 app_name = "vms"
@@ -23,6 +24,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", listing.vm_list, name="list"),
     path("new/", create.new, name="new"),
     path("new/look/", create.look, name="new_look"),
+    path("systems/", systems.systems, name="systems"),
+    path("systems/forget/", systems.forget, name="systems_forget"),
     path("bulk/", bulk.bulk, name="bulk"),
     path("bulk/confirm/", bulk.confirm, name="bulk_confirm"),
     path("<uuid:key>/", machine.machine, name="detail"),

@@ -112,7 +112,7 @@ def of_archive(data: bytes) -> Database:
                 total += max(0, member.size)
                 if number > MOST_FILES or member.size > MOST_BYTES or total > MOST_TOTAL:
                     raise BadDatabase("too many files, or too large ones")
-                parts = member.name.strip("./").split("/")
+                parts = member.name.removeprefix("./").split("/")
                 if not member.isfile() or ".." in parts:
                     continue
                 if parts[-1] == "VERSION" and len(parts) <= 2:

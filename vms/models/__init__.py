@@ -3,6 +3,7 @@
 from vms.models.console import ConsoleSession, ConsoleTicket
 from vms.models.definition import DefinitionVersion, TypedSecrets
 from vms.models.machine import Sighting, Tag, VirtualMachine
+from vms.models.systems import SystemDatabase
 from vms.models.schedule import SnapshotSchedule
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "ConsoleTicket",
     "DefinitionVersion",
     "Sighting",
+    "SystemDatabase",
     "SnapshotSchedule",
     "Tag",
     "TypedSecrets",
