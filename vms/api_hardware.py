@@ -116,11 +116,38 @@ class DeviceRemoveArguments(HardwareArguments):
     device: str = Field(pattern=DEVICE, max_length=300, description="Such as disks[vdb].")
 
 
+class BootOrderArguments(Body):
+    """What it boots from: one of the two."""
+
+    model_config = Body.model_config | {
+        "json_schema_extra": {"oneOf": [{"required": ["devices"]}, {"required": ["firmware"]}]}
+    }
+
+    devices: list[Annotated[str, Field(pattern=DEVICE, max_length=300)]] = Field(
+        [], max_length=100, description="Paths such as disks[vda], the first one first."
+    )
+    firmware: list[Literal["hd", "cdrom", "network", "fd"]] = Field(
+        [], max_length=4, description="Kinds of devices, the first one first."
+    )
+    menu: bool = Field(False, description="Whether the firmware offers a menu.")
+    affect: Literal["config"] = Field("config", description="It is for the next boot.")
+    base: str = Field("", pattern=r"^([0-9a-f]{64})?$", description="As of the other changes of hardware.")
+    live_base: str = Field("", pattern=r"^([0-9a-f]{64})?$", description="The same of the live definition.")
+
+
+class RestartArguments(Body):
+    """How long to wait."""
+
+    wait: int = Field(120, ge=1, le=3600, description="Seconds until it is reported as not having obeyed.")
+
+
 #: kind → what it takes
 HARDWARE: dict[str, type[BaseModel]] = {
     "vcpus": VcpusArguments,
     "memory": MemoryArguments,
     "media": MediaArguments,
+    "boot-order": BootOrderArguments,
+    "restart": RestartArguments,
     "device-add": DeviceAddArguments,
     "device-change": DeviceChangeArguments,
     "device-remove": DeviceRemoveArguments,

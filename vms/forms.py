@@ -14,6 +14,7 @@ from hosts.models import Host
 from hosts.operations.presenter import size
 from vms.form_base import KindForm
 from vms.forms_agent import FreezeForm, PasswordForm
+from vms.forms_boot import BootForm
 from vms.forms_delete import UndefineForm
 from vms.forms_devices import DeviceAddForm, DeviceChangeForm, DeviceRemoveForm
 from vms.forms_disks import BlockCopyForm, BlockResizeForm
@@ -262,6 +263,8 @@ FORMS: dict[str, type[KindForm]] = {
     "vcpus": VcpusForm,
     "memory": MemoryForm,
     "media": MediaForm,
+    "boot-order": BootForm,
+    "restart": ShutdownForm,
     "block-copy": BlockCopyForm,
     "block-resize": BlockResizeForm,
     "fs-freeze": FreezeForm,

@@ -103,6 +103,8 @@ class Trial:
     done: Callable[[Stand], bool] | None = None
     told: bool = True
     known: bool = True
+    #: changes that it consists of, each asked for once
+    calls: int = 1
 
 
 #: A kind that is not here fails the tests: whoever adds one says here how it is tried.
@@ -116,6 +118,11 @@ TRIALS = {
     ),
     "define": Trial(begins="shutoff", arguments=_retitled, done=_is_titled),
     "destroy": Trial(done=_is(libvirt.VIR_DOMAIN_SHUTOFF)),
+    "boot-order": Trial(
+        begins="shutoff",
+        arguments={"devices": ["disks[sda]", "disks[vda]"]},
+        done=lambda stand: "<boot order='2'/>" in _stored(stand),
+    ),
     "device-add": Trial(
         begins="shutoff",
         arguments={"type": "watchdog", "set": {"model": "ib700"}},
@@ -177,6 +184,8 @@ TRIALS = {
     "protect": Trial(arguments={"enabled": True}, done=_is_marked("protected")),
     "reboot": Trial(),
     "reset": Trial(),
+    # Whether it was shut down and started again cannot be seen of a guest that runs.
+    "restart": Trial(arguments={"wait": 4}, calls=2),
     "resume": Trial(begins="paused", done=_is(libvirt.VIR_DOMAIN_RUNNING)),
     "set-metadata": Trial(arguments={"title": "hit"}, done=_is_titled),
     "shutdown": Trial(arguments={"wait": 4}, done=_is(libvirt.VIR_DOMAIN_SHUTOFF)),

@@ -148,7 +148,8 @@ def test_kvmdash_killed_after_the_change_arrived(killed_after_asking: Outcomes, 
     outcome.check_truth()
     if kind in REPEATABLE or not outcome.delivered:
         return
-    assert len(outcome.delivered) == 1, f"it was run again blindly: {outcome.delivered}"
+    most = TRIALS[kind].calls
+    assert len(set(outcome.delivered)) == len(outcome.delivered) <= most, f"it was run again blindly: {outcome.delivered}"
     assert outcome.state in ("succeeded", "unknown"), outcome.record
     if is_told(outcome, kind):
         assert outcome.done and outcome.state == "succeeded", outcome.record

@@ -13,7 +13,7 @@ from vms.operations.base import GuestKind
 WEB1 = f"<domain type='qemu'><name>web1</name><uuid>{VM1}</uuid><title>t</title></domain>"
 DEFINE = {"definition": WEB1, "base": meaning("inactive", DEFINITION.format(name="web1"))}
 #: kinds that act on a device of the guest
-HARDWARE = ("device-add", "device-change", "device-remove", "media")
+HARDWARE = ("device-add", "device-change", "device-remove", "media", "boot-order")
 DRIVE = (
     "<devices><disk type='file' device='cdrom'><source file='/a.iso'/><target dev='sda' bus='sata'/></disk></devices>"
 )
@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, Any] = {
     "define": DEFINE,
     "media": {"device": "disks[sda]", "source": ""},
     "memory": {"memory": 2**26, "maximum": 2**26},
+    "boot-order": {"devices": ["disks[sda]"]},
     "device-add": {"type": "watchdog", "set": {"action": "reset"}},
     "device-change": {"device": "disks[sda]", "set": {"target.bus": "scsi"}},
     "device-remove": {"device": "disks[sda]"},

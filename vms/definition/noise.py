@@ -10,7 +10,7 @@ from vms.definition.xml import parse_to_edit
 
 ELEMENTS = ("alias", "backingStore", "privateData", "actual", "mirror")
 ATTRIBUTES = (
-    ("source", "index"), ("source", "portid"), ("source", "tty"), ("target", "state"), ("console", "tty"),
+    ("source", "index"), ("source", "portid"), ("source", "tty"), ("target", "state"), ("target", "tray"), ("console", "tty"),
     ("cpu", "check"), ("graphics", "port"), ("graphics", "websocket"), ("graphics", "tlsPort"),
 )  # fmt: skip
 FILLED_IN = (("devices/disk/source", "tls"), ("devices/graphics", "listen"), ("devices/graphics/listen", "address"))

@@ -149,7 +149,16 @@ def quietened(live: str, inactive: str) -> tuple[str, str] | None:
                 element.text = None
     noise.take_away_filled_in(now, then)
     for root in (now, then):
+        _empty_drives(root)
         # Which of the processors are plugged in; how many is said elsewhere.
         for element in root.findall("vcpus"):
             root.remove(element)
     return etree.tostring(now, encoding="unicode"), etree.tostring(then, encoding="unicode")
+
+
+def _empty_drives(root: etree._Element) -> None:
+    """A drive that runs with nothing in it does not say in which format that is."""
+    for disk in root.findall("devices/disk"):
+        driver = disk.find("driver")
+        if disk.get("device") in ("cdrom", "floppy") and disk.find("source") is None and driver is not None:
+            driver.attrib.pop("type", "")

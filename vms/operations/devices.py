@@ -25,7 +25,7 @@ from vms.operations.base import virsh
 #: paths that may be set at once
 MOST_VALUES = 60
 #: seconds a running guest has to let go of a device
-LET_GO_SECONDS = 20.0
+LET_GO_SECONDS = 15.0
 LOOK_EVERY = 0.3
 
 

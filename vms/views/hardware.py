@@ -92,8 +92,11 @@ def context(vm: VirtualMachine, user: User, busy: str) -> dict[str, Any]:
         "rows": [_row(device, buttons, hardware) for device in hardware.devices],
         "pending": [told(change) for change in hardware.pending],
         "machine": hardware.machine,
-        "machine_buttons": [item for name in ("vcpus", "memory") if (item := buttons.one(name)) is not None],
+        "machine_buttons": [
+            item for name in ("vcpus", "memory", "boot-order") if (item := buttons.one(name)) is not None
+        ],
         "adds": buttons.adds(),
+        "restart": buttons.one("restart", _("Apply by restart…")) if hardware.pending else None,
     }
 
 

@@ -68,6 +68,15 @@ LOOKS: dict[str, Look] = {
     ),
     "vcpus": Look(icon="cpu", hint=gettext_lazy("How many processors it has, and has room for.")),
     "memory": Look(icon="cpu-2", hint=gettext_lazy("How much memory it has, and has room for.")),
+    "boot-order": Look(
+        icon="list-numbers", hint=gettext_lazy("What it tries to boot from, in which order; from its next boot on.")
+    ),
+    "restart": Look(
+        icon="refresh",
+        hint=gettext_lazy(
+            "Its own system shuts down, then it is started with all that waits. When it does not obey, nothing is forced."
+        ),
+    ),
     "media": Look(icon="disc", hint=gettext_lazy("What is in its drive: an installer, drivers, or nothing.")),
     "block-copy": Look(
         icon="arrows-exchange",

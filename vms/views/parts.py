@@ -83,7 +83,7 @@ def _moved_in(last: Operation | None) -> float | None:
 
 def _force(vm: VirtualMachine, user: User, last: Operation | None) -> Any:
     """The offer to force it off, when the guest did not obey the last request to shut down."""
-    if last is None or last.kind != "shutdown" or last.state != Operation.State.FAILED:
+    if last is None or last.kind not in ("shutdown", "restart") or last.state != Operation.State.FAILED:
         return None
     offer = action("destroy", vm, user)
     return offer if offer is not None and not offer.reason else None
