@@ -39,7 +39,9 @@ class BootOrder(HardwareKind):
         for name in ("devices", "firmware"):
             if arguments.get(name) is not None:
                 cleaned[name] = _words(name, arguments[name])
-        if len(cleaned) != 1:
+        if not cleaned:
+            raise InvalidArguments("devices", _("Say either devices or kinds of devices."))
+        if len(cleaned) > 1:
             raise NotNow("devices", _("Say either devices or kinds of devices."))
         for word in cleaned.get("firmware", ()):
             if word not in KINDS:

@@ -41,7 +41,7 @@ def test_devices_have_their_numbers_and_kinds_take_them_away(there, with_drive, 
 @pytest.mark.parametrize(
     ("asked", "error", "words"),
     [
-        ({}, NotNow, "either"),
+        ({}, InvalidArguments, "either"),
         ({"devices": [CARD], "firmware": ["hd"]}, NotNow, "either"),
         ({"devices": [CARD, CARD]}, NotNow, "once"),
         ({"devices": "disks[sda]"}, InvalidArguments, "A list"),

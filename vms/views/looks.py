@@ -76,6 +76,7 @@ LOOKS: dict[str, Look] = {
         hint=gettext_lazy(
             "Its own system shuts down, then it is started with all that waits. When it does not obey, nothing is forced."
         ),
+        asks=True,
     ),
     "media": Look(icon="disc", hint=gettext_lazy("What is in its drive: an installer, drivers, or nothing.")),
     "block-copy": Look(
