@@ -83,6 +83,7 @@ VIEW_VERBS = {
     "hosts.network": "host.view",
     "hosts.networkclaim": "vm.view",
     "hosts.networkfilter": "host.view",
+    "hosts.hostinterfaces": "host.view",
     "hosts.operation": "operation.view",
     "hosts.alarm": "alarm.view",
     "hosts.auditentry": "audit.view",

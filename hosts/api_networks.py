@@ -24,11 +24,13 @@ from hosts.api_storage import OF_HOST
 from hosts.api_storage_changes import add, host_named
 from hosts.api_tools import columns, find, only_known, page_of
 from hosts.capacity import heavy_of
+from hosts.interface_inventory import interfaces_of
 from hosts.models import Network, NetworkClaim
 from hosts.operations.kind import registry
 from hosts.operations.network_base import NetworkKind, users_of
 from hosts.operations.network_edit import mark
 from hosts.problems import ANY
+from hosts.requests import user_of
 
 router = Router(tags=["networks"])
 NetworkName = Annotated[str, Path(..., max_length=255, pattern=r"^[^/\x00-\x1f]+$", description="The network's name.")]
@@ -128,6 +130,40 @@ def network(request: HttpRequest, host: OF_HOST, name: NetworkName) -> NetworkDe
         leases_seen_at=row.leases_seen_at,
         cards=[_card(card) for card in cards.order_by("owner_name", "mac", "pk")],
     )
+
+
+class InterfaceOut(Schema):
+    """A bridge, bond, VLAN or network device of a host."""
+
+    name: str
+    kind: str = Field(description="ethernet, bridge, bond, vlan.")
+    active: bool
+    link: str = Field(description="up, down …; '' where it is not known.")
+    speed: int = Field(description="Mbit/s; 0 where it is not known.")
+    mac: str
+    mtu: int
+    addresses: list[str]
+    members: list[str] = Field(description="What is plugged into it, or carries it.")
+    tag: int = Field(description="Of a VLAN.")
+    parent: str = Field(description="The device of the host that it is on.")
+    networks: list[str] = Field(description="Virtual networks whose bridge it is.")
+    cards: int = Field(description="Guests' network cards that name it.")
+
+
+class InterfacesOut(Schema):
+    """What a host told of its bridges and network devices."""
+
+    interfaces: list[InterfaceOut]
+    trouble: str = Field(description="Why its interface driver did not tell; '' where it did.")
+    seen_at: datetime | None
+
+
+@router.get(
+    "hosts/{name}/interfaces", response={200: InterfacesOut, **ANY}, summary="Bridges and network devices of a host"
+)
+def interfaces(request: HttpRequest, name: OF_HOST) -> InterfacesOut:
+    """Those that are not guests', with the networks and cards that name them."""
+    return InterfacesOut(**interfaces_of(host_named(request, name), user_of(request)))
 
 
 def visible_networks(request: HttpRequest) -> QuerySet[Network]:

@@ -17,7 +17,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from hosts import filter_inventory, inventory
+from hosts import filter_inventory, interface_inventory, inventory
 from hosts.figure_taker import FigureTaker
 from hosts.hypervisor import errors
 from hosts.hypervisor import host as hypervisor_host
@@ -26,6 +26,7 @@ from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.events import subscribe
 from hosts.hypervisor.filters import read_filters
 from hosts.hypervisor.guest import Guest, read_guests_in_parts
+from hosts.hypervisor.interfaces import read_interfaces
 from hosts.hypervisor.network import read_networks
 from hosts.hypervisor.records import Event
 from hosts.hypervisor.sentences import say
@@ -195,6 +196,8 @@ class Watcher:
         inventory.facts_seen(self.host_id, facts)
         self._read_guests(connection)
         self._read_resources(connection)
+        lend_back()
+        interface_inventory.interfaces_seen(self.host_id, read_interfaces(connection))
 
     def _read_guests(self, connection: Connection) -> None:
         lend_back()

@@ -134,6 +134,36 @@ class StorageLook:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceRecord:
+    """A bridge, bond, VLAN or network device of a host. ``speed`` in Mbit/s; 0 and '' are what is not known."""
+
+    name: str
+    #: ethernet, bridge, bond, vlan
+    kind: str
+    active: bool
+    #: up, down, lowerlayerdown …
+    link: str = ""
+    speed: int = 0
+    mac: str = ""
+    mtu: int = 0
+    addresses: list[str] = field(default_factory=list)
+    #: what is plugged into a bridge or bond, or carries a VLAN
+    members: list[str] = field(default_factory=list)
+    #: of a VLAN
+    tag: int = 0
+    #: the device of the host that it is on, such as pci_0000_3b_00_0
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceLook:
+    """What a host told of these; ``trouble``: why its interface driver did not."""
+
+    interfaces: list[InterfaceRecord]
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FilterRecord:
     """One network filter."""
 

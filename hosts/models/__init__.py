@@ -5,7 +5,7 @@ from hosts.models.alarm import Alarm
 from hosts.models.audit import AuditEntry
 from hosts.models.filling import Filling
 from hosts.models.host import Host, Lease, Worker
-from hosts.models.network import NetworkClaim, NetworkFilter
+from hosts.models.network import HostInterfaces, NetworkClaim, NetworkFilter
 from hosts.models.operation import Operation, OperationLog, OperationSignal
 from hosts.models.people import ApiToken, User
 from hosts.models.resources import Network, StoragePool
@@ -19,6 +19,7 @@ __all__ = [
     "Filling",
     "Host",
     "HostAbility",
+    "HostInterfaces",
     "Lease",
     "Network",
     "NetworkClaim",

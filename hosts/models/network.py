@@ -33,6 +33,19 @@ class NetworkFilter(models.Model):
         return reverse("hosts:filter", args=[self.host.name, self.uuid])
 
 
+class HostInterfaces(models.Model):
+    """A host's bridges, bonds and network devices, as hosts.hypervisor.records.InterfaceRecord has them."""
+
+    host = models.OneToOneField(Host, on_delete=models.CASCADE, related_name="interfaces")
+    interfaces = models.JSONField(default=list)
+    #: why the host's interface driver did not tell, in libvirt's words
+    trouble = models.TextField(blank=True)
+    seen_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"interfaces of {self.host_id}"
+
+
 class NetworkClaim(models.Model):
     """One network card of somebody's definition on ``host``. Written by the app above, which knows who ``owner`` is."""
 

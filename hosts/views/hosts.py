@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from hosts import access, capacity, credentials, figures, probe
+from hosts.interface_inventory import interfaces_of
 from hosts.models import Host, Operation, User
 from hosts.operations import presenter
 from hosts.operations.presenter import size
@@ -127,11 +128,13 @@ def _storage_tab(_request: HttpRequest, host: Host, _user: User) -> Context:
     return {"pools": with_sums(host.pools.select_related("host").defer("definition").order_by("name"))}
 
 
-def _networks_tab(_request: HttpRequest, host: Host, _user: User) -> Context:
+def _networks_tab(_request: HttpRequest, host: Host, user: User) -> Context:
     return {
+        "told": interfaces_of(host, user),
+        "may_define": access.may(user, "network.define"),
         "networks": host.networks.select_related("host")
         .defer("definition", "next_definition", "leases")
-        .order_by("name")
+        .order_by("name"),
     }
 
 

@@ -215,7 +215,10 @@ def percent(value: Any) -> str:
 def unlocalised(value: Any) -> str:
     """A number as HTML attributes want it, whatever the language: ``12.5``, never ``12,5``."""
     number = _number(value)
-    return "" if number is None else f"{number:.4g}"
+    if number is None:
+        return ""
+    # Row numbers and lengths to the last digit: 12345 must not become 1.234e+04.
+    return str(int(number)) if float(number).is_integer() else f"{number:.4g}"
 
 
 @register.filter

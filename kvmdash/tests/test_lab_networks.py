@@ -135,3 +135,20 @@ def test_what_virsh_does_is_seen_by_its_events(program, clean):
     network(program, "t-virsh", lambda found: not found["active"])
     clean.virsh("kvm1", "net-undefine", "t-virsh")
     wait_until(lambda: program.api("networks/kvm1/t-virsh")[0] == 404)
+
+
+def test_bridges_and_devices_of_the_host_are_told(program, clean):
+    def told():
+        return {one["name"]: one for one in program.get("hosts/kvm1/interfaces")["interfaces"]}
+
+    found = told()
+    link = json.loads(inside(clean, "ip", "-j", "link", "show", "eth0"))[0]
+    assert (found["eth0"]["mac"], found["eth0"]["mtu"]) == (link["address"], link["mtu"])
+    assert found["virbr0"]["kind"] == "bridge" and found["virbr0"]["networks"] == ["default"]
+    assert not [name for name in found if name.startswith("vnet")], "guests' own are told with the guests"
+    inside(clean, "ip", "link", "add", "br-t0", "type", "bridge")
+    done(program, "hosts/kvm1/refresh")
+    wait_until(lambda: told().get("br-t0"), what="the new bridge")
+    inside(clean, "ip", "link", "del", "br-t0")
+    done(program, "hosts/kvm1/refresh")
+    wait_until(lambda: "br-t0" not in told(), what="it to be gone")
