@@ -7,7 +7,7 @@ nothing tells it from others, 'balloon' where a guest has one at most.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from copy import deepcopy
 from itertools import count
 from typing import Any
@@ -55,21 +55,25 @@ def find(definition: Definition, path: str) -> Node:
     return node
 
 
-def twin(path: str, node: Node, other: Definition) -> Node | None:
-    """The device of another definition of the same guest that is the one at ``path`` here; None when it is not there."""
+def twin(path: str, node: Node, other: Iterable[tuple[str, Node]]) -> Node | None:
+    """The one of the ``devices`` of another definition of the same guest that is at ``path`` here; None when it is not there."""
     name, key = split(path)[0]
+    same = {where: there for where, there in other if where.partition("[")[0] == name}
     if key is None:
-        part = getattr(other.devices, name)
-        return part if part.exists else None
-    same = {where: there for where, there in devices(other) if split(where)[0][0] == name}
+        return same.get(name)
     if path in same and not key.startswith("#"):
         return same[path]
     if node.key and not key.startswith("#"):
         return None
-    mine = bare(node)
-    equal = [there for there in same.values() if bare(there) == mine]
-    alike = [there for there in same.values() if there.key == node.key]
-    return next(iter(equal or alike), None)
+    mine, there = bare(node), list(same.values())
+    equal = next((one for one in there if bare(one) == mine), None)
+    if equal is not None:
+        return equal
+    # Another than the very one must not be taken for it: what is asked for would be done to that.
+    element = node.reach()
+    before = len(list(element.itersiblings(element.tag, preceding=True)))
+    after = len(list(element.itersiblings(element.tag)))
+    return there[before] if len(there) == before + 1 + after else None
 
 
 def bare(node: Node) -> bytes:

@@ -71,8 +71,9 @@ def read(live: str, inactive: str) -> Hardware:
 def _devices(now: Definition | None, then: Definition | None) -> list[Device]:
     found = []
     seen: set[etree._Element] = set()
+    others = _by_home(now) if now is not None else {}
     for path, node in editing.devices(then) if then is not None else ():
-        live = editing.twin(path, node, now) if now is not None else None
+        live = editing.twin(path, node, others.get(path.partition("[")[0], ()))
         if live is not None and live.reach() in seen:
             live = None
         if live is not None:
@@ -81,6 +82,14 @@ def _devices(now: Definition | None, then: Definition | None) -> list[Device]:
     for path, node in editing.devices(now) if now is not None else ():
         if node.reach() not in seen:
             found.append(_device(_by_alias(path, node), node, True, then is None))
+    return found
+
+
+def _by_home(definition: Definition) -> dict[str, list[tuple[str, Node]]]:
+    """The devices of each list."""
+    found: dict[str, list[tuple[str, Node]]] = {}
+    for path, node in editing.devices(definition):
+        found.setdefault(path.partition("[")[0], []).append((path, node))
     return found
 
 

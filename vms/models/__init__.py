@@ -3,16 +3,16 @@
 from vms.models.console import ConsoleSession, ConsoleTicket
 from vms.models.definition import DefinitionVersion, TypedSecrets
 from vms.models.machine import Sighting, Tag, VirtualMachine
-from vms.models.systems import SystemDatabase
 from vms.models.schedule import SnapshotSchedule
+from vms.models.systems import SystemDatabase
 
 __all__ = [
     "ConsoleSession",
     "ConsoleTicket",
     "DefinitionVersion",
     "Sighting",
-    "SystemDatabase",
     "SnapshotSchedule",
+    "SystemDatabase",
     "Tag",
     "TypedSecrets",
     "VirtualMachine",

@@ -93,6 +93,11 @@ class DeviceAdd(HardwareKind):
         elif arguments["type"] == "disk":
             images.refuse_used(vm, arguments["source"], arguments["set"])
 
+    def effect(self, subject: Subject, arguments: Mapping[str, Any]) -> list[str]:
+        settled = {**arguments, "set": dict(arguments["set"])}
+        self.settle(subject.row, settled)
+        return super().effect(subject, settled)
+
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
         self.settle(subject.row, arguments)
         command = super().virsh(subject, arguments)

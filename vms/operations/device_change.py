@@ -25,7 +25,7 @@ from vms.operations.devices import (
     edit_command,
     io_limits,
     read_values,
-    running,
+    running_one,
     touches_host,
 )
 from vms.operations.hardware import HardwareKind, Now, Step
@@ -126,17 +126,6 @@ def kind_of(path: str, node: Node) -> Type:
     found = type_of(path, node)
     if found is None:
         raise Refused(_("Devices of this type are changed by editing the definition."))
-    return found
-
-
-def running_one(now: Now, path: str) -> Node | None:
-    """The running guest's device; None where it is not there."""
-    if not now.live:
-        return None
-    try:
-        found: Node = running(Definition.parse(now.live), now.config, path)
-    except UnknownProperty:
-        return None
     return found
 
 

@@ -17,8 +17,16 @@ from vms.definition.nodes import Node, UnknownProperty, split
 from vms.definition.place import InvalidValue
 from vms.hardware import editing
 from vms.hardware.catalogue import Type
-from vms.operations.device_change import kind_of, running_one, subject_of
-from vms.operations.devices import LET_GO_SECONDS, LOOK_EVERY, a_device, detach, device_command, edit_command
+from vms.operations.device_change import kind_of, subject_of
+from vms.operations.devices import (
+    LET_GO_SECONDS,
+    LOOK_EVERY,
+    a_device,
+    detach,
+    device_command,
+    edit_command,
+    running_one,
+)
 from vms.operations.hardware import HardwareKind, Now, Step
 
 

@@ -21,6 +21,7 @@ from vms.definition.place import InvalidValue
 from vms.hardware import editing
 from vms.hardware.catalogue import SECRETS, Type, property_at
 from vms.operations.base import virsh
+from vms.operations.hardware import Now
 
 #: paths that may be set at once
 MOST_VALUES = 60
@@ -128,15 +129,20 @@ def a_device(value: Any) -> str:
     return value
 
 
-def running(live: Definition, config: str, path: str) -> Any:
-    """The running guest's device of that path in the definition (or in itself). Raises UnknownProperty."""
-    if config:
-        stored = Definition.parse(config)
-        try:
-            return editing.twin(path, editing.find(stored, path), live) or editing.find(live, path)
-        except LookupError:
-            pass  # One that only runs.
-    return editing.find(live, path)
+def running_one(now: Now, path: str) -> Node | None:
+    """The running guest's device of that path in the definition, or in itself where the definition has none; None: not there."""
+    if not now.live:
+        return None
+    live = Definition.parse(now.live)
+    try:
+        if now.config:
+            return editing.twin(path, editing.find(Definition.parse(now.config), path), editing.devices(live))
+    except UnknownProperty:
+        pass  # One that only runs.
+    try:
+        return editing.find(live, path)
+    except UnknownProperty:
+        return None
 
 
 def io_limits(disk: Disk) -> dict[str, int]:

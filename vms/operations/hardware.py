@@ -155,6 +155,22 @@ class HardwareKind(GuestKind):
         except (InvalidValue, UnknownProperty, MalformedDefinition):
             return ""  # check() says what is wrong with it.
 
+    def effect(self, subject: Subject, arguments: Mapping[str, Any]) -> list[str]:
+        """What it would do, in sentences: at once, at the next boot. Raises Refused."""
+        now, affect = seen(subject.row), arguments["affect"]
+        steps, text = self.plan(now, arguments)
+        if not now.live:
+            return [_("It is off: this holds from its next start on.")]
+        found = []
+        if steps:
+            found.append(_("At once: %(what)s.") % {"what": ", ".join(step.words for step in steps)})
+        later = self.later(now, arguments) if text else []
+        if later:
+            found.append(_("Only at its next boot: %(what)s.") % {"what": ", ".join(later)})
+        if steps and affect == "live":
+            found.append(_("Its definition stays as it is: this is gone when it is shut down."))
+        return found or [_("The running guest is so already.")]
+
     def run(self, task: Task) -> dict[str, Any]:
         arguments = task.arguments
         vm = VirtualMachine.objects.get(pk=task.uuid)

@@ -12,12 +12,14 @@ from hosts.hypervisor.sentences import say
 from hosts.operations.kind import InvalidArguments, Subject
 from vms.definition.devices.disk import Disk
 from vms.definition.domain import Definition
+from vms.definition.nodes import UnknownProperty
 from vms.definition.place import InvalidValue
 from vms.hardware import editing
 from vms.hardware.images import is_known, point_at
 from vms.models import VirtualMachine
 from vms.operations.base import virsh
-from vms.operations.devices import a_device, is_line, running
+from vms.operations.device_change import subject_of
+from vms.operations.devices import a_device, is_line, running_one
 from vms.operations.hardware import HardwareKind, Now, Step
 
 
@@ -43,8 +45,12 @@ class Media(HardwareKind):
         return {"device": a_device(arguments.get("device")), "source": source, "force": force}
 
     def steps(self, now: Now, arguments: Mapping[str, Any]) -> list[Step]:
-        live = Definition.parse(now.live)
-        drive = _drive(running(live, now.config, arguments["device"]))
+        found = running_one(now, arguments["device"])
+        if found is None:
+            if arguments["affect"] == "live":
+                raise UnknownProperty(arguments["device"])
+            return []  # It comes with the next boot.
+        drive = _drive(found)
         if drive.where == arguments["source"]:
             return []
         point_at(drive, arguments["source"])
@@ -53,16 +59,29 @@ class Media(HardwareKind):
 
     def edit(self, config: str, arguments: Mapping[str, Any]) -> str:
         definition = Definition.parse(config)
-        drive = _drive(editing.find(definition, arguments["device"]))
+        try:
+            drive = _drive(editing.find(definition, arguments["device"]))
+        except UnknownProperty:
+            if arguments["affect"] == "config":
+                raise
+            return config  # It is in the running guest alone.
         if drive.where != arguments["source"]:
             point_at(drive, arguments["source"])
         return definition.to_xml()
 
+    def plan(self, now: Now, arguments: Mapping[str, Any]) -> tuple[list[Step], str]:
+        subject_of(now, arguments["device"])
+        return super().plan(now, arguments)
+
     def of_host(self, vm: VirtualMachine, now: Now, arguments: Mapping[str, Any]) -> bool:
         return bool(arguments["source"]) and not is_known(vm, arguments["source"])
 
+    def later(self, now: Now, arguments: Mapping[str, Any]) -> list[str]:
+        there = running_one(now, arguments["device"]) is not None
+        return [_words(arguments)] if arguments["affect"] == "config" or not there else []
+
     def commands(self, subject: Subject, now: Now, arguments: Mapping[str, Any], flags: list[str]) -> list[str]:
-        target = _drive(editing.find(Definition.parse(now.config or now.live), arguments["device"])).target.dev or ""
+        target = _drive(subject_of(now, arguments["device"])[1]).target.dev or ""
         more = ["--force"] if arguments["force"] else []
         if not arguments["source"]:
             return [virsh("change-media", subject, target, "--eject", *flags, *more)]

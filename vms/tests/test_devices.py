@@ -217,5 +217,15 @@ def test_devices_that_nothing_tells_apart_are_told_by_their_place() -> None:
     turned = Definition.parse(
         "<domain type='kvm'><devices>" + rngs.format("urandom") + rngs.format("random") + "</devices></domain>"
     )
-    twin = editing.twin("rngs[#1]", editing.find(definition, "rngs[#1]"), turned)
+    twin = editing.twin("rngs[#1]", editing.find(definition, "rngs[#1]"), editing.devices(turned))
     assert twin is not None and twin.get("device") == "/dev/urandom"
+
+
+def test_of_two_that_are_alike_the_one_that_is_left_is_not_taken_for_the_one_that_went() -> None:
+    """The definition has lost the first of two: what is done to the one that it has must not be done to the other."""
+    both = "<rng model='virtio'><rate bytes='1'/><backend model='random'>/dev/a</backend></rng>" * 2
+    both = both.replace("/dev/a", "/dev/b", 1)
+    running = Definition.parse(f"<domain type='kvm'><devices>{both}</devices></domain>")
+    left = "<rng model='virtio'><rate bytes='2'/><backend model='random'>/dev/a</backend></rng>"
+    stored = Definition.parse(f"<domain type='kvm'><devices>{left}</devices></domain>")
+    assert editing.twin("rngs[#0]", editing.find(stored, "rngs[#0]"), editing.devices(running)) is None

@@ -104,7 +104,7 @@ def _dialog(
         "vm": vm,
         "form": form,
         "reason": why_not(kind, kind.subject(vm), {}) or form.reason,
-        "command": _command(kind, vm, form),
+        **_foretold(kind, vm, form),
         "standalone": not answers.is_htmx(request),
         "nav": "vms",
     }
@@ -112,13 +112,18 @@ def _dialog(
     return render(request, template, context, status=status)
 
 
-def _command(kind: GuestKind, vm: VirtualMachine, form: KindForm) -> str:
-    """The virsh equivalent of what the form says now; '' while it says nothing that makes sense."""
+def _foretold(kind: GuestKind, vm: VirtualMachine, form: KindForm) -> dict[str, Any]:
+    """What the form says now would do, and its virsh equivalent; nothing while it says nothing that makes sense."""
     if not form.is_bound:
         first = {name: field.get_bound_field(form, name).value() for name, field in form.fields.items()}
         if kind.name == "migrate":
             first["host"] = getattr(form, "chosen", "")
         form = type(form)({name: value for name, value in first.items() if value}, vms=[vm])
+    return {"command": _command(kind, vm, form), "effect": _effect(kind, vm, form)}
+
+
+def _command(kind: GuestKind, vm: VirtualMachine, form: KindForm) -> str:
+    """The virsh equivalent; '' while the form says nothing that makes sense."""
     if not form.is_valid():
         return ""
     try:
@@ -127,14 +132,25 @@ def _command(kind: GuestKind, vm: VirtualMachine, form: KindForm) -> str:
         return ""
 
 
+def _effect(kind: GuestKind, vm: VirtualMachine, form: KindForm) -> list[str]:
+    """What it would do, where the kind can say so beforehand."""
+    effect = getattr(kind, "effect", None)
+    if effect is None or not form.is_valid():
+        return []
+    try:
+        found: list[str] = effect(kind.subject(vm), kind.clean(form.arguments()))
+    except Refused as error:
+        return [str(error)]
+    return found
+
+
 @require_POST
 def preview(request: HttpRequest, key: uuid.UUID, name: str) -> HttpResponse:
     """The virsh equivalent of a dialog as it is filled in now."""
     kind, vm, form_class = kind_or_404(name), guest_or_404(request, key), FORMS.get(name)
     if form_class is None:
         raise Http404
-    command = _command(kind, vm, form_class(request.POST, vms=[vm]))
-    return render(request, "vms/_preview.html", {"command": command})
+    return render(request, "vms/_preview.html", _foretold(kind, vm, form_class(request.POST, vms=[vm])))
 
 
 @require_POST
