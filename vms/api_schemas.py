@@ -181,6 +181,13 @@ class MigrateArguments(Body):
     undefine_source: bool = Field(True, description="Remove the definition at the source.")
     unsafe: bool = Field(False, description="Skip libvirt's check that the disks are shared.")
     auto_converge: bool = Field(False, description="Slow the guest down so that the move ends.")
+    max_downtime: int = Field(
+        0, ge=0, le=60_000, description="Milliseconds it may stand still at the end; 0 is QEMU's own."
+    )
+    timeout: int = Field(0, ge=0, le=7 * 86400, description="Seconds after which `on_timeout` is done; 0 is never.")
+    on_timeout: Literal["abort", "suspend"] = Field(
+        "abort", description="Stop the move, or pause the guest for its end."
+    )
 
 
 SNAPSHOT_NAME = r"^[\w][\w.:+-]*$"

@@ -21,8 +21,7 @@ from vms.forms_disks import BlockCopyForm, BlockResizeForm
 from vms.forms_hardware import MediaForm, MemoryForm, VcpusForm
 from vms.forms_snapshots import DeleteForm, DescribeForm, ManySnapshotsForm, RevertForm, SnapshotForm
 from vms.models import Sighting, VirtualMachine
-
-MOST_BANDWIDTH = 1024 * 1024
+from vms.moving.wanted import MOST_BANDWIDTH, MOST_PAUSE, MOST_TIMEOUT, NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +127,32 @@ class MigrateForm(KindForm):
         help_text=gettext_lazy("How fast it may send, so that other traffic is spared. Empty or 0 is no limit."),
     )
 
+    max_downtime = forms.IntegerField(
+        label=gettext_lazy("Longest pause"),
+        required=False,
+        min_value=0,
+        max_value=MOST_PAUSE,
+        help_text=gettext_lazy(
+            "In milliseconds. At the end the guest stands still for the last of its memory. "
+            "Empty is QEMU's own 300; more lets busy guests end."
+        ),
+    )
+    timeout = forms.IntegerField(
+        label=gettext_lazy("Give up after"),
+        required=False,
+        min_value=0,
+        max_value=MOST_TIMEOUT,
+        help_text=gettext_lazy("What is done then is chosen below. Empty or 0 waits for ever."),
+    )
+    on_timeout = forms.ChoiceField(
+        label=gettext_lazy("Then"),
+        required=False,
+        choices=[
+            ("abort", gettext_lazy("stop the move; the guest runs on where it is")),
+            ("suspend", gettext_lazy("pause the guest until it has arrived")),
+        ],
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.targets = targets_for(self.vms)
@@ -142,8 +167,8 @@ class MigrateForm(KindForm):
         return str(self["host"].value() or (self.fitting[0] if len(self.fitting) == 1 else ""))
 
     def arguments(self) -> dict[str, Any]:
-        data = dict(self.cleaned_data)
-        return data | {"bandwidth": data.get("bandwidth") or 0}
+        numbers = {name: self.cleaned_data.get(name) or 0 for name in NUMBERS}
+        return self.cleaned_data | numbers | {"on_timeout": self.cleaned_data.get("on_timeout") or "abort"}
 
 
 class NotesForm(KindForm):
@@ -243,12 +268,6 @@ class TemplateForm(KindForm):
         widget=forms.RadioSelect,
         initial="true",
     )
-
-
-class BandwidthForm(forms.Form):
-    """A new limit for a move under way."""
-
-    bandwidth = forms.IntegerField(label=gettext_lazy("Bandwidth"), min_value=0, max_value=MOST_BANDWIDTH)
 
 
 #: kinds whose button opens a dialog

@@ -15,6 +15,7 @@ from vms.views import (
     forget,
     listing,
     machine,
+    moves,
     schedules,
     systems,
 )
@@ -31,7 +32,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<uuid:key>/", machine.machine, name="detail"),
     path("<uuid:key>/history.json", figures.history, name="history"),
     path("<uuid:key>/screenshot.png", figures.screenshot, name="screenshot"),
-    path("<uuid:key>/bandwidth/", act.bandwidth, name="bandwidth"),
+    path("<uuid:key>/steer/<slug:name>/", act.steer, name="steer"),
+    path("<uuid:key>/moves/<uuid:number>/", moves.record, name="move"),
     path("<uuid:key>/forget/", forget.forget, name="forget"),
     path("<uuid:key>/do/<slug:name>/", act.act, name="act"),
     path("<uuid:key>/do/<slug:name>/virsh/", act.preview, name="preview"),

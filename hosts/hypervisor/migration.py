@@ -87,6 +87,11 @@ def is_aborted(error: errors.HypervisorError) -> bool:
     return error.code == ABORTED_CODE
 
 
+def set_max_downtime(source: Connection, uuid: str, milliseconds: int) -> None:
+    """The pause that QEMU may make at the end of a move that is under way."""
+    Guest(source, uuid).call(lambda domain: domain.migrateSetMaxDowntime(milliseconds, 0))
+
+
 def set_bandwidth(source: Connection, uuid: str, mebibytes: int) -> None:
     """Limit (MiB a second, 0 for no limit) a move that is under way."""
     Guest(source, uuid).call(lambda domain: domain.migrateSetMaxSpeed(mebibytes or NO_LIMIT, 0))

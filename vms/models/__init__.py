@@ -3,6 +3,7 @@
 from vms.models.console import ConsoleSession, ConsoleTicket
 from vms.models.definition import DefinitionVersion, TypedSecrets
 from vms.models.machine import Sighting, Tag, VirtualMachine
+from vms.models.move import MoveRecord
 from vms.models.schedule import SnapshotSchedule
 from vms.models.systems import SystemDatabase
 
@@ -10,6 +11,7 @@ __all__ = [
     "ConsoleSession",
     "ConsoleTicket",
     "DefinitionVersion",
+    "MoveRecord",
     "Sighting",
     "SnapshotSchedule",
     "SystemDatabase",

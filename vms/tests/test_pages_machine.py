@@ -12,7 +12,7 @@ from django.utils import timezone
 from hosts import fragments
 from hosts.models import Host, Operation
 from hosts.operations.kind import registry
-from vms.models import Sighting, VirtualMachine
+from vms.models import MoveRecord, Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 from vms.tests.making import browser, make_guest, make_host, sighted
 from vms.views import actions
@@ -232,13 +232,16 @@ def test_a_copy_that_can_never_take_over_is_told_from_one_that_arrives(people, g
 
 
 def test_a_move_under_way_shows_its_figures_and_can_be_steered(people, guest) -> None:
-    Operation.objects.create(
+    operation = Operation.objects.create(
         kind="migrate", state="running", exclusive=True, subject_uuid=guest.pk,
         arguments={"host": "kvm2", "bandwidth": 7},
         progress={"percent": 40, "remaining": 3 * 2**20, "total": 5 * 2**20, "processed": 2**21, "rate": 2**20,
                   "dirty_rate": 2**22, "iteration": 3, "elapsed": 12, "estimate": None},
         virsh="virsh migrate web-1 qemu+tcp://kvm2/system",
     )  # fmt: skip
+    points = [[t, 5 * 2**20 - t, t, 5 * 2**20, 2**20, 2**22, 1 + t // 5] for t in range(11)]
+    steered = [{"t": 4, "who": "eva", "what": "downtime", "value": 900, "done": True}]
+    MoveRecord.objects.create(operation=operation, points=points, steered=steered)
     text = body(browser(people["operator"]), guest)
     for words in (
         "3 MiB",
@@ -248,11 +251,19 @@ def test_a_move_under_way_shows_its_figures_and_can_be_steered(people, guest) ->
         "12 s",
         "virsh migrate web-1",
         "to kvm2",
-        "does not come to an end",
+        "Will not converge: the guest dirties",
+        "Allow a pause of 1200 ms",
+        "longest pause 900 ms",
+        "eva",
     ):
         assert words in text, words
-    assert f"/vms/{guest.uuid}/bandwidth/" in text
-    assert f"/vms/{guest.uuid}/bandwidth/" not in body(browser(people["viewer"]), guest)
+    assert f"/vms/{guest.uuid}/steer/bandwidth/" in text
+    seen = body(browser(people["viewer"]), guest)
+    assert "Will not converge" in seen and f"/vms/{guest.uuid}/steer/" not in seen
+    record = browser(people["viewer"]).get(f"/vms/{guest.uuid}/moves/{operation.pk}/").content.decode()
+    assert "<polyline" in record and "longest pause 900 ms" in record
+    assert browser(people["viewer"]).get(f"/vms/{uuid.uuid4()}/moves/{operation.pk}/").status_code == 404
+    assert browser(None).get(f"/vms/{guest.uuid}/moves/{operation.pk}/").status_code == 302
 
 
 def test_the_end_of_a_move_tells_total_time_and_downtime(people, guest) -> None:

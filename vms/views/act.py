@@ -19,8 +19,9 @@ from hosts.requests import actor_of, user_of
 from hosts.views import answers
 from vms.copies import COPY, asked_of
 from vms.form_base import KindForm
-from vms.forms import FORMS, BandwidthForm
+from vms.forms import FORMS
 from vms.models import VirtualMachine
+from vms.moving import wanted
 from vms.operations.base import GuestKind
 from vms.views.actions import why_not
 from vms.views.looks import look_of
@@ -154,9 +155,11 @@ def preview(request: HttpRequest, key: uuid.UUID, name: str) -> HttpResponse:
 
 
 @require_POST
-def bandwidth(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
-    """Another limit for the move under way."""
-    vm, form = guest_or_404(request, key), BandwidthForm(request.POST)
+def steer(request: HttpRequest, key: uuid.UUID, name: str) -> HttpResponse:
+    """Ask something of the move under way."""
+    if name not in wanted.SIGNALS:
+        raise Http404
+    vm = guest_or_404(request, key)
     moving = Operation.objects.filter(subject_uuid=vm.pk, kind="migrate", state=Operation.State.RUNNING).first()
     try:
         access.require(user_of(request), "vm.migrate", vm)
@@ -164,14 +167,7 @@ def bandwidth(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
             raise Refused(_("%(name)s is not being moved now.") % {"name": vm.name})
         if not queue.may_cancel(user_of(request), moving):
             raise access.Denied(_("You do not have the right to do this."))
-        if not form.is_valid():
-            raise InvalidArguments("bandwidth", _("The bandwidth is between 0 (no limit) and 1048576 MiB a second."))
-        queue.signal(moving, "bandwidth", form.cleaned_data, actor_of(request))
+        queue.signal(moving, name, _posted(request), actor_of(request))
     except (access.Denied, Refused) as error:
         return answers.refused(request, error, nav="vms")
-    text = _("New limit for %(name)s: %(limit)s MiB/s") % {"name": vm.name, **_limit(form)}
-    return answers.done(request, text, vm.get_absolute_url())
-
-
-def _limit(form: BandwidthForm) -> dict[str, Any]:
-    return {"limit": form.cleaned_data["bandwidth"] or "∞"}
+    return answers.done(request, _("Asked of the move of %(name)s.") % {"name": vm.name}, vm.get_absolute_url())

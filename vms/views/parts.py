@@ -15,7 +15,7 @@ from hosts.operations import presenter
 from hosts.operations.queue import BULK
 from vms import deleting, inventory, linked
 from vms.models import Sighting, VirtualMachine
-from vms.views import rows
+from vms.views import moves, rows
 from vms.views.actions import action, actions_of, busy_reason, of_copy
 
 PowerState = VirtualMachine.PowerState
@@ -68,11 +68,15 @@ def operation(vm: VirtualMachine, user: User) -> Context:
     last = _operations(vm, user).exclude(state__in=Operation.ACTIVE).order_by("-finished_at").first()
     return {
         "vm": vm,
-        "active": active(vm, user),
+        "active": [_with_move(one) for one in active(vm, user)],
         "last": presenter.present(last, user) if last is not None else None,
         "force": _force(vm, user, last),
         "moved_in": _moved_in(last),
     }
+
+
+def _with_move(operation: Context) -> Context:
+    return {**operation, "move": moves.watched(operation["row"])} if operation["kind"] == "migrate" else operation
 
 
 def _moved_in(last: Operation | None) -> float | None:

@@ -1,0 +1,105 @@
+"""A guest that dirties memory faster than it is sent, on real QEMU: told by the forecast, and helped by those who steer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from conftest import wait_until
+from kvmdash.tests.test_lab_cluster import hosts_running, other_host
+
+pytestmark = pytest.mark.lab
+GUEST = "dirty-1"
+#: MiB that it dirties each second, of how many; MiB a second that the move may send
+DIRTY, OF, SENT = 40, 64, 8
+
+
+@pytest.fixture(scope="module")
+def busy(program: Any, lab_cluster: Any) -> Iterator[str]:
+    """The guest, dirtying its memory."""
+    host = next(
+        name for name in lab_cluster.hosts if GUEST in lab_cluster.virsh(name, "list", "--all", "--name").split()
+    )
+    plain = lab_cluster.virsh(host, "dumpxml", GUEST, "--inactive", "--security-info")
+    define(lab_cluster, host, plain.replace("</cmdline>", f" dirty={DIRTY},{OF}</cmdline>"))
+    program.running(GUEST)
+    wait_until(lambda: program.vm(GUEST)["agent_connected"], 90, "it to have booted")
+    yield GUEST
+    now = hosts_running(lab_cluster, GUEST)[0]
+    lab_cluster.virsh(now, "destroy", GUEST)
+    define(lab_cluster, now, plain)
+    wait_until(lambda: program.vm(GUEST)["power_state"] == "shutoff", 60, "it to be off")
+
+
+def define(lab: Any, host: str, text: str) -> None:
+    file = lab.host(host).directory / "dirty.xml"
+    file.write_text(text)
+    lab.virsh(host, "define", str(file))
+
+
+def record_of(program: Any, identity: str) -> dict[str, Any]:
+    found: dict[str, Any] = program.get(f"vms/{program.vm(GUEST)['uuid']}/moves/{identity}")
+    return found
+
+
+def begin(program: Any, **arguments: Any) -> str:
+    """Ask for the move; its id, once its curve has begun."""
+    identity = str(program.ask(GUEST, "migrate", host=other_host(program, GUEST), bandwidth=SENT, **arguments))
+    path = f"vms/{program.vm(GUEST)['uuid']}/moves/{identity}"
+    wait_until(lambda: program.api(path)[0] == 200, 60, "the curve to begin")
+    return identity
+
+
+def test_what_will_not_end_is_told_and_ends_when_a_longer_pause_is_allowed(program, lab_cluster, busy) -> None:
+    identity = begin(program)
+    told = wait_until(
+        lambda: (found := record_of(program, identity))["forecast"]["verdict"] == "never" and found, 120, "the forecast"
+    )
+    assert told["forecast"]["dirty"] > told["forecast"]["link"] > 0
+    status, answer = program.api(
+        f"operations/{identity}/signal", {"name": "downtime", "arguments": {"max_downtime": 60_000}}
+    )
+    assert status == 202, answer
+    ended = program.ended(identity, 120)
+    assert ended["state"] == "succeeded", ended
+    assert hosts_running(lab_cluster, GUEST) == [ended["result"]["host"]]
+    record = record_of(program, identity)
+    assert [(one["what"], one["value"], one["done"]) for one in record["steered"]] == [("downtime", 60_000, True)]
+    assert len({point["n"] for point in record["points"]}) >= 2 and record["forecast"] is None
+    assert ended["result"]["downtime_ms"] > 300
+
+
+def test_a_move_that_lasts_too_long_pauses_its_guest_and_lets_it_run_on_at_the_target(
+    program, lab_cluster, busy
+) -> None:
+    identity = begin(program, timeout=8, on_timeout="suspend")
+    ended = program.ended(identity, 120)
+    assert ended["state"] == "succeeded" and ended["result"]["state"] == "running", ended
+    host = ended["result"]["host"]
+    assert hosts_running(lab_cluster, GUEST) == [host] and lab_cluster.state(host, GUEST) == "running"
+    assert [one["what"] for one in record_of(program, identity)["steered"]] == ["suspend"]
+
+
+def test_a_move_that_lasts_too_long_is_stopped_and_its_guest_runs_on_where_it_was(program, lab_cluster, busy) -> None:
+    source = program.vm(GUEST)["host"]
+    identity = begin(program, timeout=6)
+    ended = program.ended(identity, 120)
+    assert ended["state"] == "failed" and "did not end within 6 seconds" in ended["error"]["message"], ended
+    assert hosts_running(lab_cluster, GUEST) == [source] and lab_cluster.state(source, GUEST) == "running"
+
+
+def test_a_guest_paused_for_its_move_runs_on_where_it_is_when_the_move_is_stopped_then(
+    program, lab_cluster, busy
+) -> None:
+    source = program.vm(GUEST)["host"]
+    identity = begin(program)
+    program.api(f"operations/{identity}/signal", {"name": "bandwidth", "arguments": {"bandwidth": 1}})
+    program.api(f"operations/{identity}/signal", {"name": "suspend"})
+    wait_until(lambda: lab_cluster.state(source, GUEST) == "paused", 30, "it to be paused")
+    assert program.api(f"operations/{identity}/cancel", {})[0] == 202
+    ended = program.ended(identity, 60)
+    assert ended["state"] == "cancelled", ended
+    assert hosts_running(lab_cluster, GUEST) == [source]
+    assert lab_cluster.state(source, GUEST) == "running"

@@ -1,0 +1,329 @@
+"""One move: the call, what is shown and asked meanwhile, and the look afterwards."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from hosts import notify
+from hosts.hypervisor.errors import (
+    AuthenticationFailed,
+    CertificateUntrusted,
+    Failed,
+    HostKeyUntrusted,
+    HypervisorError,
+    NotFound,
+    Unreachable,
+)
+from hosts.hypervisor.sentences import say
+from hosts.models import Host
+from hosts.operations.kind import Cancelled, Uncertain
+from hosts.operations.task import Task
+from vms.moving.places import Place, PowerState, look
+from vms.moving.steering import Steering
+from vms.moving.wanted import BOOLEANS
+
+if TYPE_CHECKING:
+    from hosts.hypervisor.connection import Connection
+    from hosts.hypervisor.migration import Plan
+
+POLL_SECONDS = 0.4
+#: what libvirt's refusal of one host by another looks like from outside
+NOT_LET_IN = (Unreachable, AuthenticationFailed, HostKeyUntrusted, CertificateUntrusted)
+
+
+def peer_uri(host: Host) -> str:
+    """How the other hosts reach this one."""
+    from hosts.targets import peer_uri_of
+
+    return peer_uri_of(host)
+
+
+class Move:
+    """One move: the call, what is shown and asked meanwhile, and the look afterwards."""
+
+    def __init__(self, task: Task, target_host: Host, target: Connection | None) -> None:
+        self.task = task
+        self.source_host = task.host
+        self.target_host = target_host
+        self._target = target
+        self._source: Connection | None = None
+        self.steering = Steering(task, lambda: self.source)
+        self.began = time.monotonic()
+
+    def go(self) -> dict[str, Any]:
+        """Move it. Returns the record; raises Cancelled, Failed or Uncertain with where the guest is."""
+        try:
+            self._peer_to_peer_or_managed()
+        except Unreachable as error:
+            self.task.log(f"Lost a host in the middle: {error}. Looking where the guest is.", "warning")
+            return self.observe()
+        except HypervisorError as error:
+            return self._failed(error)
+        return self._succeeded()
+
+    def _peer_to_peer_or_managed(self) -> None:
+        from hosts.hypervisor import migration
+
+        plan, uuid = self._plan(), self.task.uuid
+        peer = peer_uri(self.target_host)
+        self.task.log(f"{self.source_host} is asked to move the guest to {peer} (peer to peer).")
+        try:
+            self._follow(migration.start_peer_to_peer(self.source, uuid, peer, plan))
+            return
+        except HypervisorError as error:
+            if not self._is_peer_out_of_reach(error):
+                raise
+            self.task.log(f"{self.source_host} cannot reach {self.target_host}'s libvirtd: {error.detail}", "warning")
+        self.task.log("kvmdash talks to both hosts instead (client-managed).")
+        self._follow(migration.start_managed(self.source, self.target, uuid, plan))
+
+    def _is_peer_out_of_reach(self, error: HypervisorError) -> bool:
+        """Whether the source could not talk to the target's libvirtd: then nothing has moved, and both say so when asked."""
+        from hosts.hypervisor import migration
+
+        if self.steering.cancelled_by:
+            return False
+        if not (migration.is_peer_connection_failure(error) or isinstance(error, NOT_LET_IN)):
+            return False
+        source, target = self._places()
+        at_source = source.state in ("running", "paused") and target.state in ("absent", "shutoff")
+        return at_source and not self._is_still_moving(source)
+
+    def _plan(self) -> Plan:
+        from hosts.hypervisor.migration import Plan
+
+        arguments = self.task.arguments
+        return Plan(**{name: arguments[name] for name in BOOLEANS}, bandwidth=arguments["bandwidth"])
+
+    @property
+    def source(self) -> Connection:
+        """A live connection to the source."""
+        if self._source is None or not self._source.is_alive:
+            self._source = self.task.connect(self.source_host)
+        return self._source
+
+    @property
+    def target(self) -> Connection:
+        """A live connection to the target."""
+        if self._target is None or not self._target.is_alive:
+            self._target = self.task.connect(self.target_host)
+        return self._target
+
+    def _follow(self, future: Future[Any]) -> None:
+        connection = self.source
+        self.task.wake_when(future)
+        while not future.done():
+            self.steering.obey()
+            with suppress(Unreachable):  # The call itself tells.
+                self._show()
+            self.task.wait(POLL_SECONDS)
+            if not connection.is_alive:
+                raise Unreachable(say("The connection to the source was lost."))
+        connection.outcome(future)
+
+    def _show(self) -> bool:
+        """Show the running job; False when there is none. Raises Unreachable."""
+        from hosts.hypervisor.guest import Guest
+
+        try:
+            job = Guest(self.source, self.task.uuid).job()
+        except Unreachable:
+            raise
+        except HypervisorError:
+            return False  # Before the job or after it.
+        if job.type in ("none", "completed", "failed", "cancelled") or job.operation == "migration in":
+            return False
+        self.task.progress(
+            percent=round(job.percent, 1) if job.percent is not None else None,
+            remaining=job.remaining,
+            total=job.total,
+            processed=job.processed,
+            rate=job.rate,
+            dirty_rate=job.dirty_rate,
+            iteration=job.iteration,
+            elapsed=round(job.elapsed_ms / 1000, 1),
+            estimate=round(job.estimate_s, 1) if job.estimate_s is not None else None,
+        )
+        self.steering.seen(job)
+        return True
+
+    def observe(self) -> dict[str, Any]:
+        """Follow what goes on without us, then say how it ended; Uncertain when that cannot be told."""
+        patience = time.monotonic() + settings.LOST_SECONDS
+        while True:
+            source, target = self._places()
+            if "unknown" not in (source.state, target.state):
+                patience = time.monotonic() + settings.LOST_SECONDS
+                if self._is_still_moving(source):
+                    self.steering.obey()
+                    self.task.wait(POLL_SECONDS)
+                    continue
+                return self._judge(source, target)
+            if source.runs and not self._is_still_moving(source):
+                # No job any more and it runs here: it was not handed over, whatever became of the target.
+                return self._judge(source, Place(self.target_host, "absent"))
+            if target.runs and source.state == "unknown":
+                # libvirt lets the target run only after the source has handed over.
+                self.task.log(f"The guest runs on {target.host}; {source.host} cannot be asked.", "warning")
+                return self._succeeded()
+            if time.monotonic() > patience:
+                raise Uncertain(
+                    _(
+                        "It cannot be told how this ended (%(source)s; %(target)s). Look at both hosts before starting it anywhere."
+                    )
+                    % {"source": source, "target": target}
+                )
+            self.task.progress(waiting_for=str(source.host if source.state == "unknown" else target.host))
+            self.task.wait(1.0)
+
+    def _is_still_moving(self, source: Place) -> bool:
+        """Whether a job is under way. A source that is lost in this very moment is not one that has no job."""
+        try:
+            return source.state in ("running", "paused") and self._show()
+        except Unreachable:
+            return True
+
+    def _judge(self, source: Place, target: Place) -> dict[str, Any]:
+        self.steering.hear_of_cancelling()
+        if target.is_unfinished and source.state == PowerState.SHUTOFF and source.reason != "migrated":
+            target = self._discard(target)
+        if target.is_unfinished and source.state == "absent":
+            raise Uncertain(
+                _(
+                    "%(source)s does not know the guest any more, and %(target)s holds a copy that never got all its memory."
+                )
+                % {"source": source.host, "target": target.host}
+            )
+        if target.state in ("running", "paused") and source.state in ("absent", "shutoff"):
+            return self._succeeded()
+        if source.state in ("running", "paused") and target.state in ("absent", "shutoff"):
+            source = self._let_run_on(source)
+            if self.steering.cancelled_by:
+                raise Cancelled(self._runs_on(source))
+            raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
+        if source.state == PowerState.SHUTOFF and target.state in ("absent", "shutoff"):
+            raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
+        raise Uncertain(
+            _("After the interruption the guest is found so: %(source)s; %(target)s. Look at both hosts.")
+            % {"source": source, "target": target}
+        )
+
+    def _let_run_on(self, source: Place) -> Place:
+        """A guest that was paused only so that its move ends runs on where it stayed."""
+        if source.state != PowerState.PAUSED or not self.steering.paused:
+            return source
+        self.steering.run_on(self.source)
+        return self._place("source")
+
+    def _discard(self, target: Place) -> Place:
+        """Remove the copy that never ran, as libvirt does when it hears of the end of its source; what is there then.
+
+        Only where the source says that the guest is off: the source lost it in the middle, and no memory will come any more.
+        """
+        from hosts.hypervisor.guest import Guest
+
+        try:
+            Guest(self.target, self.task.uuid).destroy()
+        except NotFound:
+            pass
+        except HypervisorError as error:
+            self.task.log(f"The unfinished copy on {target.host} could not be removed: {error}", "warning")
+            return target
+        self.task.log(f"The unfinished copy on {target.host}, which never ran, was removed.")
+        return self._place("target")
+
+    def _places(self) -> tuple[Place, Place]:
+        return self._place("source"), self._place("target")
+
+    def _place(self, end: str) -> Place:
+        host = self.source_host if end == "source" else self.target_host
+        try:
+            return look(getattr(self, end), host, self.task.uuid)
+        except Unreachable:
+            return Place(host, "unknown")
+        except HypervisorError as error:
+            self.task.log(f"{host} cannot be asked: {error}", "warning")
+            return Place(host, "unknown")
+
+    def _failed(self, error: HypervisorError) -> dict[str, Any]:
+        """The call failed: say where the guest is, found by looking."""
+        from hosts.hypervisor import migration
+
+        source, target = self._places()
+        source = self._let_run_on(source)
+        self._look_again()
+        if target.runs and not source.runs and source.state != "unknown":
+            self.task.log(f"libvirt reported an error after the guest had arrived: {error.detail}", "warning")
+            return self._succeeded()
+        where = self._where(source, target)
+        if self.steering.cancelled_by and source.state in ("running", "paused"):
+            raise Cancelled(_("Stopped by %(actor)s.") % {"actor": self.steering.cancelled_by} + " " + where) from error
+        if self.steering.timed_out and migration.is_aborted(error) and source.state in ("running", "paused"):
+            seconds = self.task.arguments["timeout"]
+            raise Failed(
+                _("It did not end within %(n)d seconds and was stopped.") % {"n": seconds} + " " + where
+            ) from error
+        if "unknown" in (source.state, target.state) and not (source.runs or target.runs):
+            raise Uncertain(f"{error} {where}") from error
+        message = f"{error} {where}"
+        if migration.is_unsafe(error):
+            message = (
+                _(
+                    "libvirt does not see that the disks are shared by both hosts. Copy the storage, or tick "
+                    "“storage is shared” if you know that it is."
+                )
+                + f" {where}"
+            )
+        raise Failed(message, code=error.code, domain=error.domain, detail=error.detail) from error
+
+    def _where(self, source: Place, target: Place) -> str:
+        for place in (source, target):
+            if place.state in ("running", "paused"):
+                return self._runs_on(place)
+        return _("The guest was found so: %(source)s; %(target)s.") % {"source": source, "target": target}
+
+    def _runs_on(self, place: Place) -> str:
+        return _("The guest is %(state)s on %(host)s.") % {
+            "state": str(PowerState(place.state).label),
+            "host": place.host.name,
+        }
+
+    def _succeeded(self) -> dict[str, Any]:
+        """The record of the move: total time and real downtime, in milliseconds, as libvirt measured them."""
+        from hosts.hypervisor.guest import Guest
+
+        self.steering.run_on(self.target)
+        self._look_again()
+        result: dict[str, Any] = {"host": self.target_host.name, "state": self._place("target").state}
+        try:
+            job = Guest(self.target, self.task.uuid).job(completed=True)
+            result |= {"total_ms": job.elapsed_ms, "downtime_ms": job.downtime_ms, "transferred": job.processed}
+        except HypervisorError as error:
+            self.task.log(f"libvirt has no figures of the finished move: {error}")
+        self._keep_autostart()
+        result["seconds"] = round(time.monotonic() - self.began, 2)
+        self.task.progress(percent=100, remaining=0, now=True)
+        self.task.log(f"The guest is {result['state']} on {self.target_host}.")
+        return result
+
+    def _keep_autostart(self) -> None:
+        """libvirt leaves 'start with the host' behind at the source; people expect it to move along."""
+        from hosts.hypervisor.guest import Guest
+
+        if not (self.task.arguments["persist"] and self.task.operation.progress.get("autostart")):
+            return
+        try:
+            Guest(self.target, self.task.uuid).set_autostart(True)
+            self.task.log("It starts with its new host, as it did with the old one.")
+        except HypervisorError as error:
+            self.task.log(f"Autostart could not be set on {self.target_host}: {error}", "warning")
+
+    def _look_again(self) -> None:
+        for host in (self.source_host, self.target_host):
+            notify.look_again(host.pk, self.task.uuid)

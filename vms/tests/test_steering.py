@@ -1,0 +1,88 @@
+"""What can be said of a move, before it and while it is under way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hosts.audit import Actor
+from hosts.models import Operation, OperationSignal
+from hosts.operations import queue
+from hosts.operations.kind import InvalidArguments, Refused
+from vms.moving import wanted
+from vms.tests.making import HTMX, browser, make_guest, make_host
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def moving(people: dict[str, Any]) -> Operation:
+    guest = make_guest(make_host())
+    return Operation.objects.create(
+        kind="migrate", state="running", subject_uuid=guest.pk, host=guest.host, exclusive=True
+    )
+
+
+def test_a_move_without_a_word_is_one_that_waits_for_ever_with_the_usual_pause(db) -> None:
+    make_host("kvm2")
+    said = wanted.clean({"host": "kvm2"})
+    assert (said["bandwidth"], said["max_downtime"], said["timeout"], said["on_timeout"]) == (0, 0, 0, "abort")
+    assert wanted.options(said) == ["--live", "--p2p", "--abort-on-error", "--persistent", "--undefinesource"]
+    said = wanted.clean({"host": "kvm2", "timeout": 60, "on_timeout": "suspend", "bandwidth": "7"})
+    assert wanted.options(said)[-5:] == ["--bandwidth", "7", "--timeout", "60", "--timeout-suspend"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"host": "nowhere"}, "host"), ({"max_downtime": 60_001}, "max_downtime"), ({"max_downtime": "long"}, "max_downtime"),
+        ({"timeout": -1}, "timeout"), ({"timeout": 10**9}, "timeout"), ({"timeout": True}, "timeout"),
+        ({"on_timeout": "postcopy"}, "on_timeout"), ({"unsafe": "yes"}, "unsafe"), ({"bandwidth": float("inf")}, "bandwidth"),
+        ({"speed": 1}, "speed"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_at_its_field(db, given: dict[str, Any], field: str) -> None:
+    make_host("kvm2")
+    with pytest.raises(InvalidArguments) as caught:
+        wanted.clean({"host": "kvm2", **given})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [
+        ("downtime", {"max_downtime": 900}, {"max_downtime": 900}),
+        ("bandwidth", {"bandwidth": "0"}, {"bandwidth": 0}),
+        ("suspend", {}, {}),
+    ],
+)
+def test_a_move_is_steered_by_signals(moving, people, name: str, given: dict[str, Any], kept: dict[str, Any]) -> None:
+    queue.signal(moving, name, given, Actor(user=people["operator"]))
+    assert OperationSignal.objects.get().arguments == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("downtime", {}),
+        ("downtime", {"max_downtime": 0}),
+        ("downtime", {"bandwidth": 3}),
+        ("suspend", {"now": True}),
+        ("postcopy", {}),
+    ],
+)
+def test_signals_that_make_no_sense_are_refused(moving, people, name: str, given: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        queue.signal(moving, name, given, Actor(user=people["operator"]))
+    assert not OperationSignal.objects.exists()
+
+
+def test_the_buttons_of_a_move_are_for_those_who_may(moving, people) -> None:
+    address = f"/vms/{moving.subject_uuid}/steer/"
+    for name, status in (("viewer", 403), ("operator", 204)):
+        client = browser(people[name])
+        assert client.post(f"{address}downtime/", {"max_downtime": "1200"}, headers=HTMX).status_code == status
+        assert client.post(f"{address}reboot/", headers=HTMX).status_code == 404
+        assert client.get(f"{address}downtime/").status_code == 405
+    assert OperationSignal.objects.get().arguments == {"max_downtime": 1200}
