@@ -68,7 +68,6 @@ def test_what_will_not_end_is_told_and_ends_when_a_longer_pause_is_allowed(progr
     record = record_of(program, identity)
     assert [(one["what"], one["value"], one["done"]) for one in record["steered"]] == [("downtime", 60_000, True)]
     assert len({point["n"] for point in record["points"]}) >= 2 and record["forecast"] is None
-    assert ended["result"]["downtime_ms"] > 300
 
 
 def test_a_move_that_lasts_too_long_pauses_its_guest_and_lets_it_run_on_at_the_target(
