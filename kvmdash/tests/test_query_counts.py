@@ -71,7 +71,7 @@ def arguments_of(name: str, wanted: set[str], rows: dict[str, Any], user: User) 
     known: Arguments = {
         "key": rows["volume"] if "pool" in wanted else keys.get(space, VM1), "uuid": VM1, "name": "kvm1",
         "pool": rows["pool"], "pk": rows["host"], "number": rows["version"], "which": "live", "verb": "start", "kind": "refresh",
-        "network": rows["network"], "filter": rows["filter"],
+        "network": rows["network"], "filter": rows["filter"], "operation": rows["operation"],
     }  # fmt: skip
     if page == "act" and space == "vms":
         known["name"] = "migrate"

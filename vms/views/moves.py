@@ -69,12 +69,12 @@ def _words(one: dict[str, Any]) -> str:
 
 
 @require_safe
-def record(request: HttpRequest, key: uuid.UUID, number: uuid.UUID) -> HttpResponse:
+def record(request: HttpRequest, key: uuid.UUID, operation: uuid.UUID) -> HttpResponse:
     """How one move went."""
     vm, user = guest_or_404(request, key), user_of(request)
-    rows = access.visible_to(user, Operation.objects.filter(pk=number, subject_uuid=vm.pk, kind="migrate"))
-    operation = rows.select_related("host").first()
-    if operation is None:
+    rows = access.visible_to(user, Operation.objects.filter(pk=operation, subject_uuid=vm.pk, kind="migrate"))
+    row = rows.select_related("host").first()
+    if row is None:
         raise Http404(_("There is no such move."))
-    context = {"vm": vm, "operation": presenter.present(operation, user), "move": watched(operation), "nav": "vms"}
+    context = {"vm": vm, "operation": presenter.present(row, user), "move": watched(row), "nav": "vms"}
     return render(request, "vms/move.html", context)

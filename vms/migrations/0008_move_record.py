@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('hosts', '0009_host_ability'),
-        ('vms', '0006_snapshot_schedules'),
+        ('vms', '0007_system_database'),
     ]
 
     operations = [
