@@ -15,6 +15,8 @@ MOST_POINTS = 240
 WINDOW = 3.0
 #: passes that a forecast looks ahead; a move that takes more does not end for anybody who waits
 MOST_PASSES = 200
+#: passes after which a move whose passes are still that share as long is said not to end
+STUCK_PASSES, STUCK_SHARE = 4, 0.85
 #: the pause that QEMU allows itself when nobody says otherwise, in milliseconds (QEMU: downtime-limit)
 USUAL_PAUSE_MS = 300
 
@@ -80,6 +82,8 @@ def forecast(points: Sequence[Point], allowed_ms: int = USUAL_PAUSE_MS) -> Forec
         # In its first pass nothing is known of what the guest changes.
         return Forecast("early", now.left / drain, dirty=0, link=link)
     fits = link * allowed_ms / 1000
+    if now.n > 1 and _is_stuck(points) and now.left > fits:
+        return Forecast("never", dirty=now.dirty, link=link)
     took, left, speed = 0.0, float(now.left), float(drain)
     # What is dirtied in the whole of this pass is the next one.
     since = now.t - next(point.t for point in points if point.n == now.n)
@@ -93,6 +97,16 @@ def forecast(points: Sequence[Point], allowed_ms: int = USUAL_PAUSE_MS) -> Forec
         took += time
         left, speed, since = now.dirty * (since + time), float(link), 0.0
     return Forecast("never", dirty=now.dirty, link=link)
+
+
+def _is_stuck(points: Sequence[Point]) -> bool:
+    """Whether the last passes did not become shorter: a guest that goes round in the same memory looks slower than it is."""
+    begins: dict[int, int] = {}
+    for point in points:
+        if point.n > 1:
+            begins[point.n] = max(begins.get(point.n, 0), point.left)
+    last = list(begins.values())[-1 - STUCK_PASSES :]
+    return len(last) > STUCK_PASSES and last[-1] >= STUCK_SHARE * last[0]
 
 
 def _slope(points: Sequence[Point], value: object) -> int:

@@ -56,6 +56,17 @@ def test_a_guest_that_dirties_faster_than_the_link_carries_never_ends() -> None:
     assert (said.verdict, said.dirty, said.link) == ("never", 250 * MIB, 100 * MIB)
 
 
+def test_a_guest_that_goes_round_in_the_same_memory_never_ends_however_slow_it_looks() -> None:
+    points, t, link = [], 0.0, 8 * MIB
+    for number in range(2, 12):
+        for step in range(9):
+            points.append(Point(t + step, 64 * MIB - step * 7 * MIB, 0, 256 * MIB, link, int(7.4 * MIB), number))
+        t += 9
+    assert forecast(points[: 9 * 3]).verdict == "ends"
+    assert forecast(points).verdict == "never"
+    assert forecast(points, 20_000).verdict == "ends"
+
+
 def test_a_longer_pause_lets_it_end() -> None:
     points = move(1024 * MIB, 100 * MIB, 98 * MIB, allowed_ms=300, most=60)
     assert (forecast(points, 300).seconds or 1e9) > 60
