@@ -149,7 +149,9 @@ def test_kvmdash_killed_after_the_change_arrived(killed_after_asking: Outcomes, 
     if kind in REPEATABLE or not outcome.delivered:
         return
     most = TRIALS[kind].calls
-    assert len(set(outcome.delivered)) == len(outcome.delivered) <= most, f"it was run again blindly: {outcome.delivered}"
+    assert len(set(outcome.delivered)) == len(outcome.delivered) <= most, (
+        f"it was run again blindly: {outcome.delivered}"
+    )
     assert outcome.state in ("succeeded", "unknown"), outcome.record
     if is_told(outcome, kind):
         assert outcome.done and outcome.state == "succeeded", outcome.record
