@@ -111,7 +111,7 @@ def roles(transactional_db: None) -> Iterator[Any]:
 def _busy_threads() -> list[str]:
     import threading
 
-    busy = ("watch-", "figures-", "storage-", "operation_", "operations", "supervisor")
+    busy = ("watch-", "figures-", "storage-", "abilities-", "operation_", "operations", "supervisor")
     names = [thread.name for thread in threading.enumerate() if thread.is_alive()]
     # Idle threads of the operations pool are nobody's business.
     return [name for name in names if name.startswith(busy) and not name.startswith("operation_")]

@@ -18,10 +18,10 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from hosts import filter_inventory, interface_inventory, inventory
+from hosts.ability_taker import AbilityTaker
 from hosts.figure_taker import FigureTaker
 from hosts.hypervisor import errors
 from hosts.hypervisor import host as hypervisor_host
-from hosts.hypervisor.abilities import read_abilities
 from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.events import subscribe
 from hosts.hypervisor.filters import read_filters
@@ -158,6 +158,8 @@ class Watcher:
             log.info("host connected")
             self._storage = StorageTaker(self.host_id, figures_stop)
             threading.Thread(target=self._storage.run, name=f"storage-{self.host_id}", daemon=True).start()
+            abilities = AbilityTaker(self.host_id, figures_stop)
+            threading.Thread(target=abilities.run, name=f"abilities-{self.host_id}", daemon=True).start()
             threading.Thread(
                 target=FigureTaker(self.host_id, connection, figures_stop).run,
                 name=f"figures-{self.host_id}",
@@ -182,8 +184,6 @@ class Watcher:
             self._read_all(connection)
             if not self._stop.is_set():
                 inventory.state_changed(self.host_id, Host.State.CONNECTED)
-                # Once for each connection, and when the host is shown already: it is another QEMU only after a restart.
-                self._read_abilities(connection)
 
     def _read_all(self, connection: Connection) -> None:
         lend_back()
@@ -215,18 +215,6 @@ class Watcher:
         lend_back()
         inventory.networks_seen(self.host_id, read_networks(connection))
         filter_inventory.filters_seen(self.host_id, read_filters(connection))
-
-    def _read_abilities(self, connection: Connection) -> None:
-        """What guests can have there; a host that cannot tell is mirrored all the same."""
-        lend_back()
-        try:
-            found = read_abilities(connection)
-        except errors.Unreachable:
-            raise
-        except errors.HypervisorError as error:
-            log.warning("what guests can have on a host is not known", host=self.host_id, error=str(error))
-            return
-        inventory.abilities_seen(self.host_id, found)
 
     def _look_at_storage(self, *uuids: str) -> None:
         """Have pools read soon; '' for all of them."""

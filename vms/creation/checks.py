@@ -44,7 +44,7 @@ def review(place: Place, arguments: dict[str, Any]) -> Review:
         made = plan(place.host, place.uuid, arguments)
     except NotNow as error:
         return Review([*found, Finding("wrong", error.field, str(error))], None)
-    for look in (_memory, _processors, _space, _volumes, _network, abilities, system):
+    for look in (_memory, _processors, _space, _volumes, _image, _network, abilities, system):
         found += look(made)
     return Review(found, made)
 
@@ -136,6 +136,19 @@ def _volumes(made: Plan) -> Iterator[Finding]:
         if same.exists():
             text = _("%(pool)s has a volume %(name)s already.") % {"pool": volume.pool.name, "name": volume.name}
             yield Finding("wrong", "name", text)
+
+
+def _image(made: Plan) -> Iterator[Finding]:
+    """An image that is used as it is has one guest: two who ask at once do not both get it."""
+    arguments = made.arguments
+    if arguments["road"] != "import" or arguments.get("pool"):
+        return
+    asked = Operation.objects.filter(kind=wanted.KIND, host=made.host, state__in=Operation.ACTIVE)
+    same = asked.filter(arguments__road="import", arguments__image=arguments["image"]).exclude(subject_uuid=made.uuid)
+    others = [row.subject_name for row in same if not row.arguments.get("pool")]
+    if others:
+        text = _("%(name)s is being made of this image just now.") % {"name": others[0]}
+        yield Finding("wrong", "image", text)
 
 
 def _network(made: Plan) -> Iterator[Finding]:

@@ -84,11 +84,12 @@ def defined(there, name):  # noqa: F811
     return Definition.parse(there.raw.lookupByName(name).XMLDesc(0))
 
 
-def test_a_guest_is_made_from_an_image_that_is_copied(there, make):  # noqa: F811
+def test_a_guest_is_made_from_an_image_that_is_copied(there, make, eventually):  # noqa: F811
     ended = make(**CLOUD)
     # The test driver cannot make a disk larger once it is there: that much is taken back, and said.
     assert ended.state == "failed" and "has been removed again" in ended.error["message"], ended.error
     assert there.volumes() == ["first.qcow2"] and names(there) == set()
+    eventually(lambda: not StorageVolume.objects.filter(name="web-1.qcow2", absent_since=None).exists())
     ended = make(**(CLOUD | {"size": MIB, "start": True, "autostart": True}))
     assert ended.state == "succeeded", ended.error
     assert there.volumes() == ["first.qcow2", "web-1.qcow2"]
@@ -256,6 +257,15 @@ def test_a_name_that_is_taken_or_being_made_is_refused(pool, operator):
     with pytest.raises(NotNow) as caught:
         ask(pool, operator, name="web-2")
     assert caught.value.field == "name"
+
+
+def test_an_image_that_is_used_as_it_is_has_one_guest(pool, operator):
+    common = {"road": "import", "pool": None, "size": None}
+    ask(pool, operator, **common)
+    with pytest.raises(NotNow) as caught:
+        ask(pool, operator, name="web-2", **common)
+    assert caught.value.field == "image" and "web-1" in str(caught.value)
+    assert ask(pool, operator, name="web-3", **(common | {"pool": "images"})).state == "queued", "a copy is another's"
 
 
 def test_a_pool_without_room_is_refused(pool, operator):
