@@ -94,6 +94,10 @@ class Property(Generic[T]):
             element = self.make(node.make() if home is None else home, node.ranks)
         self.put(element, value)
 
+    def is_whole(self, element: tree.Element) -> bool:
+        """Whether this very element is nothing without it."""
+        return self.whole
+
     def _remove(self, node: Node) -> None:
         element = tree.walk(node.element, self.steps)
         if element is None:
@@ -104,7 +108,7 @@ class Property(Generic[T]):
         if self.whole and there and not self.steps:
             node.remove()
         elif there:
-            node.prune(tree.remove(element) if self.whole else self.clear(element), self.steps)
+            node.prune(tree.remove(element) if self.is_whole(element) else self.clear(element), self.steps)
 
     def make(self, home: tree.Element, ranks: Mapping[str, int]) -> tree.Element:
         """The element at the end of the path, and those on the way that are missing."""

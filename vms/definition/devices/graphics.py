@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vms.definition import tree
 from vms.definition.devices.base import A_PATH, HOST_NAME, PATH, Device, Indexed, VirtioDriver
 from vms.definition.nodes import Many, Nested, Node
 from vms.definition.properties import Choice, Integer, OnOff, Text, YesNo
@@ -32,6 +33,14 @@ class Channel(Node):
     born = {"mode": "any"}
     name = Choice("@name", SPICE_CHANNELS, required=True)
     mode = Choice("@mode", SECURITY, required=True)
+
+
+class EnableGl(YesNo):
+    """Whether OpenGL is on. Of egl-headless ``<gl>`` says only which device draws, and stays without it."""
+
+    def is_whole(self, element: tree.Element) -> bool:
+        parent = element.getparent()
+        return parent is None or parent.get("type") != "egl-headless"
 
 
 class Graphics(Device):
@@ -67,7 +76,7 @@ class Graphics(Device):
     copy_paste = YesNo("clipboard@copypaste")
     mouse_mode = Choice("mouse@mode", ("server", "client"))
     file_transfer = YesNo("filetransfer@enable")
-    gl = YesNo("gl@enable", whole=True)
+    gl = EnableGl("gl@enable", whole=True)
     gl_render_node = Text("gl@rendernode", PATH, A_PATH)
     audio = Integer("audio@id", 1, 255)
 

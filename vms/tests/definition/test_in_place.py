@@ -102,3 +102,17 @@ def leaves_no_trace(definition, path, prop):
 def is_nothing(value, prop):
     """Zero and "no" are something."""
     return value is None or value == [] or (value is False and prop.form == "presence")
+
+
+def test_opengl_that_was_never_on_leaves_the_device_that_draws():
+    gl = "<gl rendernode='/dev/dri/renderD128'/>"
+    text = f"<domain type='kvm'><devices><graphics type='egl-headless'>{gl}</graphics></devices></domain>"
+    definition = Definition.parse(text)
+    graphics = definition.devices.graphics[0]
+    graphics.gl = True
+    graphics.gl = None
+    assert graphics.gl_render_node == "/dev/dri/renderD128"
+    spice = Definition.parse(text.replace("egl-headless", "spice"))
+    spice.devices.graphics[0].gl = True
+    spice.devices.graphics[0].gl = None
+    assert "<gl" not in spice.to_xml()
