@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from hosts import access
 from hosts.models import Operation, User
 from vms import history
-from vms.definition.changes import diff
+from vms.definition.changes import Difference, diff
 from vms.hardware.reading import quietened
 from vms.history import INACTIVE
 from vms.models import DefinitionVersion, Sighting, VirtualMachine
@@ -130,11 +130,15 @@ def changes(live: str, inactive: str) -> list[dict[str, str]]:
     return lines(*both) if both is not None else []
 
 
-@lru_cache(maxsize=128)
 def pending(live: str, inactive: str) -> list[str]:
-    """The same in words."""
+    """The same in words, in the reader's language."""
+    return [history.words(change) for change in _differences(live, inactive)]
+
+
+@lru_cache(maxsize=128)
+def _differences(live: str, inactive: str) -> list[Difference]:
     both = quietened(live, inactive)
-    return [history.words(change) for change in diff(*both).changes] if both is not None else []
+    return diff(*both).changes if both is not None else []
 
 
 def lines(old: str, new: str) -> list[dict[str, str]]:
