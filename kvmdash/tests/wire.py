@@ -22,6 +22,7 @@ LOOKS = frozenset({
     186, 187, 188, 189, 190, 191, 271, 274, 275, 413,  # snapshots and checkpoints
     43, 44, 84, 85, 87, 88, 89, 91, 92, 95, 96, 97, 98, 99, 100, 209, 152, 153, 154, 155, 281, 282, 283,  # storage and networks
     46, 47,  # one network
+    130, 156, 284, 285, 286,  # interfaces, devices and network filters
     141, 147,  # secrets
     167, 168, 313, 314, 316, 317, 368, 369,  # events
     403,  # what pools it can have
