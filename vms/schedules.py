@@ -10,7 +10,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from hosts import access, audit, notify
 from hosts.audit import Actor
@@ -108,7 +107,7 @@ def words(schedule: SnapshotSchedule) -> str:
     """When its turns are, in words."""
     at = f"{schedule.at:%H:%M}"
     if schedule.every == SnapshotSchedule.Every.HOURS:
-        return ngettext("every hour", "every %(n)d hours", schedule.hours) % {"n": schedule.hours}
+        return _("every hour") if schedule.hours == 1 else _("every %(n)d hours") % {"n": schedule.hours}
     if schedule.every == SnapshotSchedule.Every.WEEK:
         return _("every %(day)s at %(time)s") % {"day": weekdays()[schedule.weekday], "time": at}
     if schedule.every == SnapshotSchedule.Every.MONTH:
