@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from hosts.models import Host, Operation
 from hosts.operations.kind import registry
@@ -40,6 +40,14 @@ class Body(BaseModel):
     """What is sent: nothing that is not named, and JSON types are not guessed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_whole_numbers(cls, given: Any) -> Any:
+        """JSON knows no difference between 7 and 7.0."""
+        if not isinstance(given, dict):
+            return given
+        return {name: int(one) if isinstance(one, float) and one.is_integer() else one for name, one in given.items()}
 
 
 class AnyArguments(BaseModel):

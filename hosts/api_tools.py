@@ -128,7 +128,7 @@ def add_kind(
 
 def _signature(key: tuple[str, Any], arguments: type[BaseModel], options: tuple[str, ...]) -> Signature:
     """The parameters; the body may be left out where the kind needs no arguments."""
-    required = {"required", "minProperties"} & set(arguments.model_json_schema())
+    required = {"required", "minProperties", "oneOf"} & set(arguments.model_json_schema())
     body = (arguments, Parameter.empty) if required else (arguments | None, None)
     either = Parameter.POSITIONAL_OR_KEYWORD
     return Signature(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils.translation import gettext_noop
 from ninja import Field, Router, Schema, Status
-from pydantic import BeforeValidator
 
 from hosts import access
 from hosts.api_schemas import Body
@@ -19,13 +18,12 @@ from hosts.problems import ANY, CHANGE, invalid
 from hosts.requests import actor_of
 from hosts.said import said
 from vms import schedules
-from vms.api_definition import MOST_NUMBER, whole
+from vms.api_definition import MOST_NUMBER
 from vms.models import SnapshotSchedule, VirtualMachine
 
 router = Router(tags=["vms"])
 #: what :func:`hosts.api_tools.find` may not find, for the catalogue of translations
 THINGS = (gettext_noop("snapshot schedule"),)
-Number = Annotated[int, BeforeValidator(whole)]
 
 
 class ScheduleBody(Body):
@@ -33,15 +31,15 @@ class ScheduleBody(Body):
 
     enabled: bool = True
     every: Literal["hours", "day", "week", "month"] = "day"
-    hours: Number = Field(6, ge=1, le=12, description="For every few hours, counted from midnight.")
+    hours: int = Field(6, ge=1, le=12, description="For every few hours, counted from midnight.")
     at: str = Field(
         "03:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="By the server's clock and time zone."
     )
-    weekday: Number = Field(0, ge=0, le=6, description="0 is Monday.")
-    day: Number = Field(1, ge=1, le=31, description="Of the month; the last one in months that are shorter.")
+    weekday: int = Field(0, ge=0, le=6, description="0 is Monday.")
+    day: int = Field(1, ge=1, le=31, description="Of the month; the last one in months that are shorter.")
     where: Literal["internal", "external"] = "internal"
     quiesce: bool = Field(True, description="Freeze file systems where the agent answers; for external ones.")
-    keep: Number = Field(7, ge=1, le=schedules.MOST_KEPT)
+    keep: int = Field(7, ge=1, le=schedules.MOST_KEPT)
 
 
 class ScheduleOut(Schema):

@@ -10,6 +10,7 @@ from ninja import Field, Schema
 from pydantic import BaseModel, StringConstraints
 
 from hosts.api_schemas import Body, NoArguments, Page, Paging
+from hosts.api_storage_bodies import Name as VolumeName
 from hosts.operations.kind import registry
 from vms.api_definition import DefineArguments
 from vms.api_hardware import HARDWARE
@@ -18,6 +19,7 @@ from vms.operations.base import GuestKind
 from vms.selection import LONGEST_VALUE, SORTS
 
 STATES = "|".join(VirtualMachine.PowerState.values)
+TYPED = r"^[^\x00-\x1f\x7f-\x9f]*$"
 LINE = r"^[^\x00-\x1f]*$"
 TEXT = r"^([^\x00-\x08\x0b-\x1f]|\r\n)*$"
 TAG = r"^\w[\w .:/+-]{0,39}$"
@@ -246,7 +248,7 @@ class BlockCopyArguments(Body):
 
     target: str = Field(max_length=40, pattern=DISK, description="The disk as the guest has it, such as vda.")
     pool: str = Field(min_length=1, max_length=255, description="A pool of the guest's host that is on.")
-    name: str = Field(min_length=1, max_length=200, description="The name of the new volume.")
+    name: VolumeName = Field(description="The name of the new volume.")
     format: Literal["", "qcow2", "raw"] = Field("", description="Left out: the pool's first.")
     bandwidth: int = Field(0, ge=0, le=1024 * 1024, description="MiB a second; 0 is no limit.")
     delete_source: bool = Field(False, description="Delete the old volume when the guest has left it.")
@@ -269,7 +271,12 @@ class PasswordArguments(Body):
     """Whose, and which."""
 
     user: str = Field(max_length=100, pattern=r"^[^\s:\x00-\x1f\x7f-\x9f][^:\x00-\x1f\x7f-\x9f]*$")
-    password: str = Field(min_length=1, max_length=500, description="Sealed until it is set, then forgotten.")
+    password: str = Field(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="Sealed until it is set, then forgotten.",
+    )
 
 
 #: kind → what it takes, for the documentation and the check of JSON types; the kind itself has the last word

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from hosts.operations.kind import InvalidArguments
+from hosts.operations.storage_base import NotNow
 from vms.models import Sighting, VirtualMachine
 from vms.operations.base import GuestKind
 
@@ -15,7 +16,7 @@ COPY = "on"
 def asked_of(kind: GuestKind, vm: VirtualMachine, host: str) -> VirtualMachine:
     """What ``kind`` acts on when it is asked of ``vm`` on the host of that name; ``vm`` itself for ''.
 
-    Raises InvalidArguments when it is not there, or when the kind is only asked of a guest where it is.
+    Raises NotNow when it is not there, InvalidArguments when the kind is only asked of a guest where it is.
     """
     if not host or (vm.host is not None and vm.host.name == host):
         return vm
@@ -23,7 +24,7 @@ def asked_of(kind: GuestKind, vm: VirtualMachine, host: str) -> VirtualMachine:
         raise InvalidArguments(COPY, _("This is not asked of a copy on another host."))
     found = Sighting.objects.select_related("host").filter(vm=vm, host__name=host, absent_since=None).first()
     if found is None:
-        raise InvalidArguments(COPY, _("%(name)s is not on %(host)s.") % {"name": vm.name, "host": host[:60]})
+        raise NotNow(COPY, _("%(name)s is not on %(host)s.") % {"name": vm.name, "host": host[:60]})
     return as_seen(vm, found)
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.utils.translation import gettext as _
-
-from hosts import storage_names
 from hosts.models import Operation, StoragePool, StorageVolume
 from hosts.operations.volume_base import lock_of_volume
 from hosts.storage_types import type_of
@@ -72,10 +69,3 @@ def _names(stem: str, end: str) -> Iterable[str]:
 def is_busy(pool: StoragePool, name: str) -> bool:
     """Whether a volume of that name is being made or changed."""
     return Operation.objects.filter(subject_uuid=lock_of_volume(pool, name), state__in=Operation.ACTIVE).exists()
-
-
-def clean_volume_name(name: str) -> str:
-    """The name as checked. Raises ValueError with the reason."""
-    if len(name.encode()) > storage_names.LONGEST_BYTES:
-        raise ValueError(_("The name is too long for the file system."))
-    return storage_names.name(name)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from hosts import access, audit, notify
 from hosts.audit import Actor
 from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.storage_base import NotNow
 from vms import scheduling, snapshots
 from vms.models import SnapshotSchedule, VirtualMachine
 
@@ -84,11 +85,9 @@ def _check(vm: VirtualMachine, schedule: SnapshotSchedule) -> None:
     internal = schedule.where == SnapshotSchedule.Where.INTERNAL
     why = snapshots.why_no_internal(vm) if internal else snapshots.why_no_external(vm)
     if why and schedule.enabled:
-        raise InvalidArguments("where", why)
+        raise NotNow("where", why)
     if not internal and snapshots.version_of(vm) < snapshots.DELETES_EXTERNAL:
-        raise InvalidArguments(
-            "where", _("The host's libvirt cannot merge snapshots in files of their own (9.0.0 can).")
-        )
+        raise NotNow("where", _("The host's libvirt cannot merge snapshots in files of their own (9.0.0 can)."))
 
 
 def remove(schedule: SnapshotSchedule, actor: Actor) -> None:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from hosts.models import Host
 from hosts.operations.kind import InvalidArguments, no_argument
+from hosts.operations.storage_base import NotNow
 
 BOOLEANS = {"copy_storage": False, "persist": True, "undefine_source": True, "unsafe": False, "auto_converge": False}
 MOST_BANDWIDTH = 1024 * 1024
@@ -52,7 +53,7 @@ def clean_signal(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     value = number(wanted, arguments.get(wanted))
     if wanted == "max_downtime" and not value:
-        raise InvalidArguments(wanted, _WRONG[wanted]())
+        raise NotNow(wanted, _WRONG[wanted]())
     return {wanted: value}
 
 

@@ -8,15 +8,16 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from hosts import storage_names
 from hosts.hypervisor.errors import Failed
 from hosts.hypervisor.sentences import say
 from hosts.models import StoragePool, StorageVolume
 from hosts.operations.kind import InvalidArguments, Refused, Subject
 from hosts.operations.presenter import size
-from hosts.operations.storage_base import told
+from hosts.operations.storage_base import NotNow, told
 from hosts.operations.storage_base import virsh as line
 from hosts.operations.task import Task
-from hosts.operations.volume_base import only, refuse_taken
+from hosts.operations.volume_base import only, refuse_long, refuse_taken
 from hosts.storage_use import use_of
 from vms import disks, snapshots
 from vms.models import VirtualMachine
@@ -45,7 +46,7 @@ class BlockCopy(DiskKind):
         only(self.name, arguments, ("target", "pool", "name", "format", "bandwidth", "delete_source"))
         cleaned: dict[str, Any] = {"target": clean_target(arguments), "pool": str(arguments.get("pool") or "")[:255]}
         try:
-            cleaned["name"] = disks.clean_volume_name(str(arguments.get("name") or ""))
+            cleaned["name"] = storage_names.name(str(arguments.get("name") or ""))
         except ValueError as error:
             raise InvalidArguments("name", str(error)) from None
         cleaned["format"] = str(arguments.get("format") or "")
@@ -72,13 +73,14 @@ class BlockCopy(DiskKind):
         if disks.is_busy(pool, arguments["name"]) or (volume is not None and disks.is_busy(volume.pool, volume.name)):
             raise Refused(_("%(disk)s is being changed just now.") % {"disk": arguments["name"]})
         refuse_taken(pool, arguments["name"])
+        refuse_long(pool, arguments["name"])
         if volume is not None:
             self._check_volume(vm, volume, pool, form, arguments)
 
     def _pool(self, vm: VirtualMachine, name: str) -> StoragePool:
         pool = next((pool for pool in disks.pools_for(vm) if pool.name == name), None)
         if pool is None:
-            raise InvalidArguments("pool", _("Choose a pool of its host that is on and takes new volumes."))
+            raise NotNow("pool", _("Choose a pool of its host that is on and takes new volumes."))
         return pool
 
     def _check_volume(
@@ -86,13 +88,13 @@ class BlockCopy(DiskKind):
     ) -> None:
         wanted = volume.capacity if form == "raw" else volume.allocation
         if wanted > pool.available:
-            raise InvalidArguments(
+            raise NotNow(
                 "pool",
                 _("Only %(free)s are free there, and the copy takes %(wanted)s.")
                 % {"free": size(pool.available), "wanted": size(wanted)},
             )
         if arguments["delete_source"] and (why := why_kept(vm, volume)):
-            raise InvalidArguments("delete_source", why)
+            raise NotNow("delete_source", why)
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
         vm: VirtualMachine = subject.row
@@ -150,7 +152,7 @@ def form_of(pool: StoragePool, wanted: str) -> str:
     if not wanted:
         return known[0] if known else "raw"
     if wanted not in known:
-        raise InvalidArguments(
+        raise NotNow(
             "format", _("A pool of type %(type)s knows no %(format)s.") % {"type": pool.type, "format": wanted}
         )
     return wanted

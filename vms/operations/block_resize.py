@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from hosts.models import StorageVolume
-from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain
+from hosts.operations.kind import Refused, Subject, Uncertain
 from hosts.operations.presenter import size
-from hosts.operations.storage_base import follow
+from hosts.operations.storage_base import NotNow, follow
 from hosts.operations.storage_base import virsh as line
 from hosts.operations.task import Task
 from hosts.operations.volume_base import look_again, only, refuse_below, size_of
@@ -51,11 +51,9 @@ class BlockResize(DiskKind):
         refuse_below(volume)
         wanted = arguments["capacity"]
         if wanted <= volume.capacity:
-            raise InvalidArguments("capacity", too_small(volume.capacity))
+            raise NotNow("capacity", too_small(volume.capacity))
         if volume.format == "raw" and wanted - volume.capacity > volume.pool.available:
-            raise InvalidArguments(
-                "capacity", _("Only %(free)s are free there.") % {"free": size(volume.pool.available)}
-            )
+            raise NotNow("capacity", _("Only %(free)s are free there.") % {"free": size(volume.pool.available)})
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
         target, wanted = arguments["target"], f"{arguments['capacity']}B"

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from hosts.models import StorageVolume
 from hosts.operations.kind import InvalidArguments, Refused, Subject
+from hosts.operations.storage_base import NotNow
 from hosts.operations.task import Task
 from vms import disks
 from vms.definition.domain import Definition
@@ -38,7 +39,7 @@ class DiskKind(GuestKind):
         vm: VirtualMachine = subject.row
         found = disks.find(vm, arguments["target"])
         if found is None:
-            raise InvalidArguments(
+            raise NotNow(
                 "target",
                 _("%(guest)s has no disk called %(name)s.") % {"guest": vm.name, "name": arguments["target"]},
             )

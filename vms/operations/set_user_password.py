@@ -18,6 +18,7 @@ from vms.operations.base import virsh
 
 _USER = re.compile(r"[^\s:\x00-\x1f\x7f-\x9f][^:\x00-\x1f\x7f-\x9f]{0,99}\Z")
 LONGEST = 500
+_PASSWORD = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{LONGEST}}}\Z")
 
 
 class SetUserPassword(AgentKind):
@@ -33,7 +34,7 @@ class SetUserPassword(AgentKind):
         user, password = str(arguments.get("user") or ""), arguments.get("password")
         if not _USER.match(user):
             raise InvalidArguments("user", _("The name of a user of the guest, such as root."))
-        if not isinstance(password, str) or not password or len(password) > LONGEST or not password.isprintable():
+        if not isinstance(password, str) or not _PASSWORD.match(password):
             raise InvalidArguments("password", _("1 to %(most)d characters that can be typed.") % {"most": LONGEST})
         return {"user": user}
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from hosts.hypervisor.errors import Failed
 from hosts.hypervisor.sentences import say
 from hosts.operations.kind import InvalidArguments, Refused, Subject, no_argument
-from hosts.operations.storage_base import told
+from hosts.operations.storage_base import NotNow, told
 from hosts.operations.task import Task
 from vms import deleting
 from vms.definition.metadata import read
@@ -60,9 +60,9 @@ class Undefine(GuestKind):
         if not vm.persistent:
             raise Refused(_("%(name)s has no stored definition: it is forgotten when it stops.") % {"name": vm.name})
         if arguments["confirm"] != vm.name:
-            raise InvalidArguments("confirm", _("Type the guest's name: %(name)s.") % {"name": vm.name})
+            raise NotNow("confirm", _("Type the guest's name: %(name)s.") % {"name": vm.name})
         if vm.power_state not in OFF and not arguments["force"]:
-            raise InvalidArguments(
+            raise NotNow(
                 "force",
                 _("%(name)s is %(state)s; shut it down first, or have its plug pulled.")
                 % {"name": vm.name, "state": vm.get_power_state_display()},
@@ -154,8 +154,8 @@ def _chosen(vm: VirtualMachine, sources: list[str]) -> list[deleting.Disk]:
     try:
         disks = deleting.chosen(deleting.disks_of(vm), sources) if sources else []
     except ValueError as error:
-        raise InvalidArguments("disks", str(error)) from None
+        raise NotNow("disks", str(error)) from None
     for disk in disks:
         if disk.volume is not None and is_busy(disk.volume.pool, disk.volume.name):
-            raise InvalidArguments("disks", _("%(disk)s is being changed just now.") % {"disk": disk.source})
+            raise NotNow("disks", _("%(disk)s is being changed just now.") % {"disk": disk.source})
     return disks

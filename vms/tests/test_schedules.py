@@ -12,6 +12,7 @@ from django.utils import timezone
 from hosts.audit import Actor
 from hosts.models import Alarm, AuditEntry, Operation, User
 from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.storage_base import NotNow
 from vms import schedules, scheduling
 from vms.models import Sighting, SnapshotSchedule, VirtualMachine
 from vms.tests.making import HTMX, browser, make_guest, make_host
@@ -198,11 +199,11 @@ def test_a_rule_that_makes_no_sense_is_refused_at_its_field(guest, owner, given:
 def test_disks_that_hold_no_snapshots_get_no_schedule_inside_them(guest, owner) -> None:
     VirtualMachine.objects.update(disks=[{**guest.disks[0], "format": "raw"}])
     guest.refresh_from_db()
-    with pytest.raises(InvalidArguments, match="Only qcow2"):
+    with pytest.raises(NotNow, match="Only qcow2"):
         schedules.save(guest, {}, owner)
     assert schedules.save(guest, {"where": "external"}, owner).pk
     guest.host.libvirt_version = "8.0.0"
-    with pytest.raises(InvalidArguments, match=r"9\.0\.0"):
+    with pytest.raises(NotNow, match=r"9\.0\.0"):
         schedules.save(guest, {"where": "external"}, owner)
 
 

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from hosts import access
 from hosts.models import User
 from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.storage_base import NotNow
 from hosts.requests import actor_of, user_of
 from hosts.said import said
 from hosts.views import answers
@@ -45,7 +46,7 @@ def edit(request: HttpRequest, key: uuid.UUID, number: int | None = None) -> Htt
         return _dialog(request, vm, row, form, 422)
     try:
         schedules.save(vm, form.values(), actor_of(request), row)
-    except InvalidArguments as error:
+    except (InvalidArguments, NotNow) as error:
         form.blame(error.field, str(error))
         return _dialog(request, vm, row, form, 422)
     except (access.Denied, Refused) as error:
