@@ -74,6 +74,17 @@ def test_file_systems_go_on_when_the_program_that_froze_them_was_killed(program,
     assert "thawed" in agent(lab_cluster, guest, "guest-fsfreeze-status")
 
 
+def test_file_systems_go_on_at_once_when_the_program_is_stopped_in_order(program, lab_cluster, guest) -> None:
+    identity = program.ask(guest, "fs-freeze", seconds=300)
+    wait_until(lambda: program.operation(identity)["progress"].get("frozen"), 30, "the file systems to stand still")
+    program.stop()
+    try:
+        assert "thawed" in agent(lab_cluster, guest, "guest-fsfreeze-status")
+    finally:
+        program.start()
+    assert program.ended(identity, 60)["result"]["recovered"]
+
+
 def test_file_systems_that_somebody_else_froze_can_be_thawed_and_trimmed(program, lab_cluster, guest) -> None:
     lab_cluster.virsh(holder(lab_cluster, guest), "domfsfreeze", guest)
     thawed = program.do(guest, "fs-thaw")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -11,13 +12,15 @@ from django.utils.translation import gettext_lazy
 
 from hosts.hypervisor.errors import Failed, HypervisorError, Unreachable
 from hosts.hypervisor.sentences import say
-from hosts.operations.kind import InvalidArguments, Subject
+from hosts.operations.kind import Interrupted, InvalidArguments, Subject
 from hosts.operations.task import Task
 from hosts.operations.volume_base import only
 from vms.operations.agent import AgentKind, answer
 from vms.operations.base import virsh
 
 LONGEST = 600
+#: seconds that a process which stops waits for the agent
+LET_GO_SECONDS = 3.0
 
 
 class FsFreeze(AgentKind):
@@ -52,11 +55,20 @@ class FsFreeze(AgentKind):
             self._thaw(task)  # The agent may have been late: nothing must stand still for it.
             raise
         task.log(say("%(n)s file systems stand still.", n=frozen))
+        try:
+            self._hold(task, seconds, frozen)
+        except Interrupted:
+            # This process stops, and nobody knows when the next one comes: a guest must not hang until then.
+            with suppress(HypervisorError):  # Whoever takes over tries again, and says what comes of it.
+                agent.connection.wait(agent.begin_thaw(), seconds=LET_GO_SECONDS)
+            raise
+        return {"frozen": frozen, "thawed": self._thaw(task)}
+
+    def _hold(self, task: Task, seconds: int, frozen: int) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not task.cancel_requested():
             task.progress(percent=100.0 * (seconds - left) / seconds, frozen=frozen)
             task.wait(min(1.0, left))
-        return {"frozen": frozen, "thawed": self._thaw(task)}
 
     def _thaw(self, task: Task) -> int:
         agent = self.agent(task)
