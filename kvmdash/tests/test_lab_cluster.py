@@ -17,6 +17,17 @@ def hosts_running(lab, guest):
     return [name for name in lab.hosts if is_running(lab, name, guest)]
 
 
+def booted_on(program, host):
+    """A guest that was started on that host and runs there, wherever earlier tests left them."""
+    guest = next((name for name in ("web-1", "web-2") if program.vm(name)["host"] == host), "db-1")
+    program.running(guest)
+    if program.vm(guest)["host"] != host:
+        assert program.do(guest, "migrate", host=host)["state"] == "succeeded"
+        wait_until(lambda: program.vm(guest)["host"] == host, 30, "it to be seen there")
+    assert program.do(guest, "destroy")["state"] == "succeeded"
+    return program.running(guest)
+
+
 def other_host(program, guest, *avoid):
     return next(name for name in ("kvm1", "kvm2", "kvm3") if name not in (program.vm(guest)["host"], *avoid))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import wait_until
+from kvmdash.tests.test_lab_cluster import booted_on
 from kvmdash.tests.test_lab_storage import do, done
 
 pytestmark = pytest.mark.lab
@@ -69,7 +70,7 @@ def test_a_filter_that_others_take_in_is_not_deleted(program, lab_cluster):
 
 def test_a_filter_is_given_to_a_guest_that_runs_and_then_not_deleted(program, clean):
     done(program, "hosts/kvm1/filter-define", definition=TEXT)
-    name = program.running("web-1")
+    name = booted_on(program, "kvm1")
     cards = wait_until(lambda: [card for card in program.get("networks/kvm1/default")["cards"] if card["name"] == name])
     mac = cards[0]["mac"]
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from conftest import wait_until
+from kvmdash.tests.test_lab_cluster import booted_on
 from kvmdash.tests.test_lab_storage import do, done, inside
 
 pytestmark = pytest.mark.lab
@@ -109,19 +110,23 @@ def test_what_libvirt_does_not_start_is_taken_back_and_said_in_its_words(program
 
 
 def test_leases_and_the_guests_that_are_connected_are_told(program, lab_cluster):
-    name = program.running("web-1")
+    name = booted_on(program, "kvm1")
     found = wait_until(
         lambda: [lease for lease in program.get("networks/kvm1/default")["leases"] if lease["hostname"] == name],
         60,
         "its lease",
     )
     assert found[0]["expires_at"] and found[0]["mac"] in lab_cluster.virsh("kvm1", "net-dhcp-leases", "default")
-    cards = program.get("networks/kvm1/default")["cards"]
-    card = next(card for card in cards if card["name"] == name)
-    assert card["running"] and card["target"].startswith("vnet") and card["mac"] == found[0]["mac"]
+    card = wait_until(lambda: running_card(program, name), 30, "its card")
+    assert card["target"].startswith("vnet") and card["mac"] == found[0]["mac"]
     status, answer = program.api("networks/kvm1/default/stop", {})
     assert status == 409 and name in answer["detail"]
     assert "default" in lab_cluster.virsh("kvm1", "net-list", "--name").split()
+
+
+def running_card(program, name):
+    cards = program.get("networks/kvm1/default")["cards"]
+    return next((card for card in cards if card["name"] == name and card["running"] and card["target"]), None)
 
 
 def test_what_virsh_does_is_seen_by_its_events(program, clean):
