@@ -117,3 +117,11 @@ def test_verbs_of_others_are_404(operator, pool) -> None:
 )
 def test_sizes_are_read_as_people_write_them(text: str, number: int) -> None:
     assert size(text) == number
+
+
+def test_who_may_not_hears_that_and_not_what_is_wrong_in_the_form(people, pool) -> None:
+    viewer = browser(people["viewer"])
+    for row, kind in ((pool, "volume-create"), (make_volume(pool, "a.qcow2"), "volume-resize")):
+        answer = do(viewer, row, kind, capacity="nonsense")
+        assert answer.status_code == 403, kind
+    assert not Operation.objects.exists()

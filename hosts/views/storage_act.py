@@ -44,10 +44,12 @@ def volume(request: HttpRequest, name: str, pool: UUID, key: int, kind: str) -> 
 
 def act(request: HttpRequest, kind: Kind, row: Any) -> HttpResponse:
     """As :func:`pool`, for any row of storage."""
-    if not access.may(user_of(request), kind.verb, row) and request.method != "POST":
+    may = access.may(user_of(request), kind.verb, row)
+    if not may and request.method != "POST":
         return answers.refused(request, access.Denied(_("You do not have the right to do this.")), nav="storage")
     form_class = FORMS.get(kind.name)
-    if form_class is None:
+    # Whoever may not hears that, and not what is wrong in the form.
+    if form_class is None or not may:
         if request.method != "POST":
             return HttpResponse(_("Ask with POST."), status=405, headers={"Allow": "POST"})
         given = {**request.GET.dict(), **request.POST.dict()}

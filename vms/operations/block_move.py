@@ -18,7 +18,7 @@ from hosts.hypervisor.errors import Conflict, Failed, HypervisorError, Unreachab
 from hosts.hypervisor.sentences import say
 from hosts.models import StoragePool
 from hosts.operations.kind import Cancelled, Refused
-from hosts.operations.storage_base import follow
+from hosts.operations.storage_base import follow, told
 from hosts.operations.task import Task
 from hosts.operations.volume_base import follow_growth, look_again, wait_until_made
 from hosts.storage_volume_xml import volume
@@ -27,7 +27,7 @@ from vms.definition.copying import destination, is_ready, moved
 from vms.models import VirtualMachine
 from vms.operations.base import PowerState
 from vms.operations.disk import ACTIVE, where
-from vms.operations.volumes import delete_volume
+from vms.operations.volumes import delete_volume, named_by
 
 if TYPE_CHECKING:
     from hosts.hypervisor.block import Blocks
@@ -206,8 +206,14 @@ class Move:
         return where(self.guest.definition(), self.target)
 
     def _discard(self) -> None:
-        """The copy is of no use; the guest does not have it."""
-        delete_volume(self.task, str(self.pool.uuid), self.name, f"{self.pool.name}/{self.name}")
+        """The copy is of no use. What any guest names by then is left alone, whatever it is."""
+        pool, place = str(self.pool.uuid), f"{self.pool.name}/{self.name}"
+        path = str(self.task.operation.progress.get("made", ""))
+        if names := named_by(self.task, pool, self.name, path):
+            used = say("%(disk)s is used by %(names)s by now; nothing was done.", disk=place, names=told(names))
+            self.task.log(used, "warning")
+            return
+        delete_volume(self.task, pool, self.name, place)
 
 
 def copy_lines(guest: str, arguments: Mapping[str, Any], form: str, capacity: int) -> list[str]:
