@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,41 +10,14 @@ import libvirt
 
 from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.errors import NotFound
+from hosts.hypervisor.resource import Resource
 
-Work = Callable[[libvirt.virStoragePool], Any]
 
+class Pool(Resource):
+    """A pool on a live connection; how long its calls last is up to its storage."""
 
-class Pool:
-    """A pool on a live connection. What may last as long as its storage takes is begun with ``begin_…`` and returns a Future."""
-
-    def __init__(self, connection: Connection, uuid: str) -> None:
-        self.connection = connection
-        self.uuid = uuid
-
-    def _begin(self, work: Work) -> Future[Any]:
-        return self.connection.submit(lambda raw: work(raw.storagePoolLookupByUUIDString(self.uuid)))
-
-    def _do(self, work: Work) -> Any:
-        return self.connection.call(lambda raw: work(raw.storagePoolLookupByUUIDString(self.uuid)))
-
-    def facts(self) -> dict[str, bool]:
-        """``active``, ``autostart``, ``persistent``. Raises NotFound."""
-        found: dict[str, bool] = self._do(
-            lambda pool: {
-                "active": bool(pool.isActive()),
-                "autostart": bool(pool.autostart()),
-                "persistent": bool(pool.isPersistent()),
-            }
-        )
-        return found
-
-    def exists(self) -> bool:
-        """Whether the host has it."""
-        try:
-            self.facts()
-        except NotFound:
-            return False
-        return True
+    def _find(self, raw: libvirt.virConnect) -> Any:
+        return raw.storagePoolLookupByUUIDString(self.uuid)
 
     def begin_start(self) -> Future[Any]:
         """Mount it, log in, activate it …"""
@@ -66,14 +38,6 @@ class Pool:
     def begin_delete(self) -> Future[Any]:
         """Delete the storage itself."""
         return self._begin(lambda pool: pool.delete(libvirt.VIR_STORAGE_POOL_DELETE_NORMAL))
-
-    def set_autostart(self, enabled: bool) -> None:
-        """Whether it starts with the host."""
-        self._do(lambda pool: pool.setAutostart(int(enabled)))
-
-    def undefine(self) -> None:
-        """Forget its definition."""
-        self._do(lambda pool: pool.undefine())
 
 
 def _build(pool: libvirt.virStoragePool) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
 import libvirt
 
 from hosts.hypervisor.connection import Connection
-from hosts.hypervisor.errors import NotFound
 from hosts.hypervisor.network import definition_of
+from hosts.hypervisor.resource import Resource
 
-Work = Callable[[libvirt.virNetwork], Any]
 COMMANDS = {
     "add": libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST,
     "modify": libvirt.VIR_NETWORK_UPDATE_COMMAND_MODIFY,
@@ -28,37 +26,11 @@ SECTIONS = {
 }
 
 
-class VirtualNetwork:
-    """A network on a live connection. What may last is begun with ``begin_…`` and returns a Future."""
+class VirtualNetwork(Resource):
+    """A network on a live connection."""
 
-    def __init__(self, connection: Connection, uuid: str) -> None:
-        self.connection = connection
-        self.uuid = uuid
-
-    def _begin(self, work: Work) -> Future[Any]:
-        return self.connection.submit(lambda raw: work(raw.networkLookupByUUIDString(self.uuid)))
-
-    def _do(self, work: Work) -> Any:
-        return self.connection.call(lambda raw: work(raw.networkLookupByUUIDString(self.uuid)))
-
-    def facts(self) -> dict[str, bool]:
-        """``active``, ``autostart``, ``persistent``. Raises NotFound."""
-        found: dict[str, bool] = self._do(
-            lambda network: {
-                "active": bool(network.isActive()),
-                "autostart": bool(network.autostart()),
-                "persistent": bool(network.isPersistent()),
-            }
-        )
-        return found
-
-    def exists(self) -> bool:
-        """Whether the host has it."""
-        try:
-            self.facts()
-        except NotFound:
-            return False
-        return True
+    def _find(self, raw: libvirt.virConnect) -> Any:
+        return raw.networkLookupByUUIDString(self.uuid)
 
     def definition(self, *, next_start: bool = False) -> str:
         """Its XML as it is now, or as it will be when it is started next."""
@@ -71,14 +43,6 @@ class VirtualNetwork:
     def begin_stop(self) -> Future[Any]:
         """Take them down."""
         return self._begin(lambda network: network.destroy())
-
-    def set_autostart(self, enabled: bool) -> None:
-        """Whether it starts with the host."""
-        self._do(lambda network: network.setAutostart(int(enabled)))
-
-    def undefine(self) -> None:
-        """Forget its definition."""
-        self._do(lambda network: network.undefine())
 
     def update(self, command: str, section: str, parent: int, element: str, *, live: bool, stored: bool) -> None:
         """Change one element (a word of :data:`COMMANDS`, one of :data:`SECTIONS`), now, for later starts, or both.
