@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import StringConstraints
 
 from hosts import access
 from hosts.api_schemas import Body, OperationOut
@@ -16,7 +16,6 @@ from hosts.api_tools import Accepted, accepted, only_known, sent
 from hosts.models import Host
 from hosts.problems import ANY, CHANGE
 from hosts.requests import actor_of
-from vms.api_definition import whole
 from vms.creation import asking, databases, seed, wanted
 from vms.creation.hardware import BUSES, CARDS, FIRMWARES, MACHINES, PROCESSORS, VIDEOS, VIRTS
 from vms.creation.placement import BEST, Candidate
@@ -25,9 +24,9 @@ HIDDEN = r"\x00-\x1f\x7f"
 
 
 # The limits stand inside of what may be null: the description would not tell them otherwise.
-Processors = Annotated[int, Field(ge=1, le=wanted.MOST_VCPUS), BeforeValidator(whole)]
-Memory = Annotated[int, Field(ge=wanted.LEAST_MEMORY, le=wanted.MOST_MEMORY), BeforeValidator(whole)]
-Size = Annotated[int, Field(ge=wanted.LEAST_SIZE, le=wanted.MOST_SIZE), BeforeValidator(whole)]
+Processors = Annotated[int, Field(ge=1, le=wanted.MOST_VCPUS)]
+Memory = Annotated[int, Field(ge=wanted.LEAST_MEMORY, le=wanted.MOST_MEMORY)]
+Size = Annotated[int, Field(ge=wanted.LEAST_SIZE, le=wanted.MOST_SIZE)]
 Word = Annotated[str, StringConstraints(max_length=255, pattern=rf"^[^{HIDDEN}]*$")]
 VolumeName = Annotated[str, StringConstraints(max_length=1300, pattern=rf"^[^/{HIDDEN}]+/[^{HIDDEN}]+$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=rf"^[^{HIDDEN}]+$")]

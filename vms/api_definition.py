@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -11,7 +11,6 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from ninja import Field, Query, Router, Schema
-from pydantic import BeforeValidator
 
 from hosts import access
 from hosts.api_schemas import Body, Page, Paging
@@ -25,11 +24,6 @@ router = Router(tags=["vms"])
 MOST_NUMBER = 2**63 - 1
 #: what :func:`hosts.api_tools.find` may not find, for the catalogue of translations
 THINGS = (gettext_noop("definition version"),)
-
-
-def whole(value: Any) -> Any:
-    """JSON knows no difference between 7 and 7.0."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class DefineArguments(Body):
@@ -46,9 +40,7 @@ class DefineArguments(Body):
     definition: str = Field(
         "", max_length=2**20, description="The domain XML. Secrets that it does not name stay as they are."
     )
-    version: Annotated[int, BeforeValidator(whole)] = Field(
-        0, ge=1, le=MOST_NUMBER, description="The number of a version of the history."
-    )
+    version: int = Field(0, ge=1, le=MOST_NUMBER, description="The number of a version of the history.")
     check_schema: bool = Field(True, description="Let the host's libvirt check it against its schema.")
     keep_secrets: bool = Field(True, description="Keep passwords that the definition does not name.")
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from ninja import Field
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel
 
 from hosts.api_schemas import Body
-from vms.api_definition import whole
 from vms.hardware.catalogue import TYPES
 
 LINE = r"^[^\x00-\x1f]*$"
 DEVICE = r"^[^\x00-\x1f]+$"
-Whole = Annotated[int, BeforeValidator(whole)]
 
 
 class HardwareArguments(Body):
@@ -34,8 +32,8 @@ class HardwareArguments(Body):
 class VcpusArguments(HardwareArguments):
     """How many processors."""
 
-    count: Whole = Field(ge=1, le=65535, description="Processors it has.")
-    maximum: Whole = Field(
+    count: int = Field(ge=1, le=65535, description="Processors it has.")
+    maximum: int = Field(
         0, ge=0, le=65535, description="Processors it has room for, from the next boot on; 0 leaves that as it is."
     )
 
@@ -43,8 +41,8 @@ class VcpusArguments(HardwareArguments):
 class MemoryArguments(HardwareArguments):
     """How much memory, in bytes."""
 
-    memory: Whole = Field(ge=2**20, le=2**60, description="Memory it has.")
-    maximum: Whole = Field(
+    memory: int = Field(ge=2**20, le=2**60, description="Memory it has.")
+    maximum: int = Field(
         0, ge=0, le=2**60, description="Memory it has room for, from the next boot on; 0 leaves that as it is."
     )
 
@@ -80,7 +78,7 @@ class NewVolumeBody(Body):
 
     pool: str = Field(min_length=1, max_length=255, pattern=LINE)
     name: str = Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-    capacity: Whole = Field(ge=1024, le=2**60, description="Bytes.")
+    capacity: int = Field(ge=1024, le=2**60, description="Bytes.")
     format: Literal["qcow2", "raw"] = "qcow2"
 
 
