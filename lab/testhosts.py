@@ -146,6 +146,10 @@ class TestHost:
                 time.sleep(0.05)
         raise TestHostError(f"{self.name} did not start: {(self.folder / 'stderr').read_text()[-500:]}")
 
+    def has_died(self) -> bool:
+        """Whether the daemon was started and is not there any more, without having been told to go."""
+        return self.process is not None and self.process.poll() is not None
+
     def freeze(self) -> None:
         """Let it hang: it keeps its connections and answers nothing."""
         os.kill(self.pid, signal.SIGSTOP)

@@ -115,15 +115,14 @@ def test_what_virsh_does_is_seen_after_a_refresh(program, lab_cluster, folder):
 
 
 def test_the_folder_that_hosts_share_is_one_storage_and_its_users_are_those_of_all(program, lab_cluster):
-    for (
-        host
-    ) in lab_cluster.hosts:  # libvirt looks into a pool only when it is told to: earlier tests changed the folder.
-        lab_cluster.virsh(host, "pool-refresh", "shared")
-        program.api(f"hosts/{host}/refresh", {})
+    for host in lab_cluster.hosts:
+        done(
+            program, f"pools/{host}/shared/refresh"
+        )  # libvirt looks only when told to: earlier tests changed the folder.
     shared = wait_until(lambda: _shared(program), 60, "the shared folder to be recognised")
     assert shared["shared_by"] == "volumes" and shared["sharing"] == 3
-    users = {item["name"]: item["users"] for item in program.get("pools/kvm3/shared/volumes")["items"]}
-    assert [user["name"] for user in users["web-1.qcow2"]] == ["web-1"]
+    users = wait_until(lambda: _users(program, "kvm3", "web-1.qcow2"), 60, "the volume's user to be seen")
+    assert [user["name"] for user in users] == ["web-1"]
     assert program.get("pools/kvm1/local")["sharing"] == 0
     status, answer = program.api(f"volumes/{_id(program, 'kvm3', 'web-1.qcow2')}/delete", {})
     assert status == 409 and "web-1" in answer["detail"]
@@ -132,6 +131,11 @@ def test_the_folder_that_hosts_share_is_one_storage_and_its_users_are_those_of_a
 def _shared(program):
     pool = program.get("pools/kvm1/shared")
     return pool if pool["sharing"] == 3 else None
+
+
+def _users(program, host, name):
+    items = program.get(f"pools/{host}/shared/volumes")["items"]
+    return next((item["users"] for item in items if item["name"] == name), None)
 
 
 def _id(program, host, name):
