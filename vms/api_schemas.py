@@ -187,8 +187,31 @@ class MigrateArguments(Body):
         0, ge=0, le=60_000, description="Milliseconds it may stand still at the end; 0 is QEMU's own."
     )
     timeout: int = Field(0, ge=0, le=7 * 86400, description="Seconds after which `on_timeout` is done; 0 is never.")
-    on_timeout: Literal["abort", "suspend"] = Field(
-        "abort", description="Stop the move, or pause the guest for its end."
+    on_timeout: Literal["abort", "suspend", "converge", "post-copy"] = Field(
+        "abort",
+        description="Stop the move, pause the guest for its end, allow the longest pause, or switch to post-copy.",
+    )
+    policy: Literal["", "safe", "fast", "never-pause", "huge"] = Field(
+        "", description="What is meant by everything that is left out; '' is the cluster's policy."
+    )
+    mode: Literal["auto", "live", "offline", "saved"] = Field(
+        "auto", description="While it runs, while it is off, or by its saved memory; auto is as the guest is."
+    )
+    transport: Literal["auto", "p2p", "managed", "tunnelled"] = Field(
+        "auto", description="Who talks to the target; auto is the source (p2p), and kvmdash where that cannot reach it."
+    )
+    tls: bool = Field(False, description="Encrypt what QEMU sends.")
+    connections: int = Field(0, ge=0, le=64, description="Connections that send at once (multifd); 0 is the usual one.")
+    compression: Literal["", "xbzrle", "mt", "zlib", "zstd"] = Field("", description="Of what is sent.")
+    zero_copy: bool = Field(False, description="Send without copying first; over several connections only.")
+    post_copy: bool = Field(False, description="Allow the switch to post-copy, which cannot be taken back.")
+    incremental: bool = Field(False, description="Copy only the disks' top images: the target has what they stand on.")
+    disks: dict[str, str] = Field(
+        {}, description="Disks to copy, others are shared: target (vda) → the target host's pool, '' for the same path."
+    )
+    networks: dict[str, str] = Field({}, description="Networks and bridges that have another name on the target.")
+    state_pool: str = Field(
+        "", max_length=255, description="Where its memory is saved meanwhile; a pool both hosts see."
     )
 
 

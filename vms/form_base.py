@@ -15,6 +15,8 @@ class KindForm(forms.Form):
 
     #: fields that the address of the dialog fills in (``?name=…``); such a kind has no button of its own in menus
     asked_by_address: ClassVar[tuple[str, ...]] = ()
+    #: fields that it fills in too, of a kind that has its button all the same
+    filled_by_address: ClassVar[tuple[str, ...]] = ()
     #: the template of its fields, where these are not just one below the other
     fields_template: ClassVar[str] = ""
     #: what of the guest it is about, where that is not the whole of it

@@ -90,6 +90,10 @@ class Guest:
         future = self.connection.submit(lambda raw: raw.lookupByUUIDString(self.uuid).managedSave(0))
         self.connection.outcome(future)
 
+    def begin_save(self, path: str) -> Future[int]:
+        """Save its memory into a file of the host and stop it."""
+        return self.connection.submit(lambda raw: int(raw.lookupByUUIDString(self.uuid).saveFlags(path, None, 0)))
+
     def managed_save_remove(self) -> None:
         """Throw the saved memory away: the next start boots."""
         self.call(lambda domain: domain.managedSaveRemove(0))
@@ -173,6 +177,11 @@ class Guest:
     def screenshot(self) -> tuple[str, bytes]:
         """A picture of its first screen: MIME type and bytes, as the hypervisor makes it."""
         return self.connection.call(lambda raw: _screenshot(raw, raw.lookupByUUIDString(self.uuid)), seconds=10)
+
+
+def begin_restore(connection: Connection, path: str, definition: str = "") -> Future[int]:
+    """Have a guest run on from what :meth:`Guest.begin_save` wrote, with another ``definition`` if one is given."""
+    return connection.submit(lambda raw: int(raw.restoreFlags(path, definition or None, 0)))
 
 
 def is_name_taken(connection: Connection, name: str) -> bool:

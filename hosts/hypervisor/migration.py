@@ -11,6 +11,7 @@ import libvirt
 from hosts.hypervisor import errors
 from hosts.hypervisor.connection import Connection
 from hosts.hypervisor.guest import Guest
+from hosts.hypervisor.sentences import say
 
 UNSAFE_CODE = getattr(libvirt, "VIR_ERR_MIGRATE_UNSAFE", 81)
 ABORTED_CODE = getattr(libvirt, "VIR_ERR_OPERATION_ABORTED", 78)
@@ -20,33 +21,81 @@ NO_LIMIT = (2**63 - 1) // 2**20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to move. ``bandwidth`` is MiB a second (libvirt's unit), 0 for no limit."""
+    """How to move. ``bandwidth`` is MiB a second (libvirt's unit), 0 for no limit; ``connections`` 0 is QEMU's usual one.
+
+    ``disks`` are the targets of those that are copied, none for all; the definitions are the guest's on the target, live and
+    stored, '' where they stay as they are.
+    """
 
     copy_storage: bool = False
+    incremental: bool = False
     persist: bool = True
     undefine_source: bool = True
     unsafe: bool = False
     auto_converge: bool = False
+    post_copy: bool = False
+    zero_copy: bool = False
+    tls: bool = False
+    tunnelled: bool = False
+    offline: bool = False
     bandwidth: int = 0
+    connections: int = 0
+    compression: str = ""
+    disks: tuple[str, ...] = ()
+    live_definition: str = ""
+    stored_definition: str = ""
 
     def flags(self, *, peer_to_peer: bool, persistent: bool) -> int:
         """virDomainMigrateFlags; a transient guest has no definition to leave behind or to make persistent by itself."""
+        if self.offline:
+            wanted = {
+                "OFFLINE": True,
+                "PEER2PEER": peer_to_peer,
+                "PERSIST_DEST": True,
+                "UNDEFINE_SOURCE": self.undefine_source,
+            }
+            return sum(flag(name) for name, on in wanted.items() if on)
         flags: int = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
         wanted = {
-            libvirt.VIR_MIGRATE_PEER2PEER: peer_to_peer,
-            libvirt.VIR_MIGRATE_PERSIST_DEST: self.persist,
-            libvirt.VIR_MIGRATE_UNDEFINE_SOURCE: self.undefine_source and persistent,
-            libvirt.VIR_MIGRATE_NON_SHARED_DISK: self.copy_storage,
-            libvirt.VIR_MIGRATE_UNSAFE: self.unsafe,
-            libvirt.VIR_MIGRATE_AUTO_CONVERGE: self.auto_converge,
+            "PEER2PEER": peer_to_peer,
+            "TUNNELLED": self.tunnelled,
+            "PERSIST_DEST": self.persist,
+            "UNDEFINE_SOURCE": self.undefine_source and persistent,
+            "NON_SHARED_DISK": self.copy_storage and not self.incremental,
+            "NON_SHARED_INC": self.copy_storage and self.incremental,
+            "UNSAFE": self.unsafe,
+            "AUTO_CONVERGE": self.auto_converge,
+            "POSTCOPY": self.post_copy,
+            "PARALLEL": bool(self.connections),
+            "COMPRESSED": bool(self.compression),
+            "ZEROCOPY": self.zero_copy,
+            "TLS": self.tls,
         }
-        for flag, on in wanted.items():
-            flags |= flag if on else 0
+        for name, on in wanted.items():
+            flags |= flag(name) if on else 0
         return flags
 
     def parameters(self) -> dict[str, Any]:
         """virTypedParameters of the move."""
-        return {libvirt.VIR_MIGRATE_PARAM_BANDWIDTH: self.bandwidth} if self.bandwidth else {}
+        wanted = {
+            libvirt.VIR_MIGRATE_PARAM_BANDWIDTH: self.bandwidth,
+            libvirt.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS: self.connections,
+            libvirt.VIR_MIGRATE_PARAM_COMPRESSION: self.compression,
+            libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS: list(self.disks) if self.copy_storage else [],
+            libvirt.VIR_MIGRATE_PARAM_DEST_XML: self.live_definition,
+            libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: self.stored_definition if self.persist else "",
+        }
+        return {name: value for name, value in wanted.items() if value}
+
+
+def flag(name: str) -> int:
+    """A VIR_MIGRATE_ flag. Raises Unsupported where kvmdash's own libvirt does not know it."""
+    found: int | None = getattr(libvirt, f"VIR_MIGRATE_{name}", None)
+    if found is None:
+        raise errors.Unsupported(
+            say("The libvirt that kvmdash uses here does not know VIR_MIGRATE_%(name)s.", name=name)
+        )
+    return found
 
 
 def start_peer_to_peer(source: Connection, uuid: str, peer_uri: str, plan: Plan) -> Future[Any]:
@@ -70,6 +119,34 @@ def start_managed(source: Connection, target: Connection, uuid: str, plan: Plan)
             return domain.migrate3(raw_target, plan.parameters(), flags)
 
     return source.submit(work)
+
+
+def start_resuming(source: Connection, uuid: str, peer_uri: str, plan: Plan) -> Future[Any]:
+    """Go on with a post-copy move that broke in the middle; its flags must be those that it began with."""
+
+    def work(raw: libvirt.virConnect) -> object:
+        domain = raw.lookupByUUIDString(uuid)
+        flags = plan.flags(peer_to_peer=True, persistent=bool(domain.isPersistent())) | flag("POSTCOPY_RESUME")
+        return domain.migrateToURI3(peer_uri, plan.parameters(), flags)
+
+    return source.submit(work)
+
+
+def start_post_copy(source: Connection, uuid: str) -> None:
+    """Have the guest go over now and fetch the rest of its memory from here. It cannot be taken back."""
+    Guest(source, uuid).call(lambda domain: domain.migrateStartPostCopy(0))
+
+
+def definitions(source: Connection, uuid: str) -> tuple[str, str]:
+    """What can be edited for the target: the live definition ('' when it is off), the stored one ('' without one); with secrets."""
+    secure = libvirt.VIR_DOMAIN_XML_SECURE
+
+    def work(domain: libvirt.virDomain) -> tuple[str, str]:
+        live = domain.XMLDesc(secure | libvirt.VIR_DOMAIN_XML_MIGRATABLE) if domain.isActive() else ""
+        stored = domain.XMLDesc(secure | libvirt.VIR_DOMAIN_XML_INACTIVE) if domain.isPersistent() else ""
+        return live, stored
+
+    return Guest(source, uuid).call(work)
 
 
 def is_peer_connection_failure(error: errors.HypervisorError) -> bool:

@@ -352,6 +352,8 @@ class Stand:
 
     def power_cut(self) -> None:
         """The daemon is gone, with everything it knew, and comes back on the same port."""
+        if not self.host.has_died():
+            self.host.thaw()  # Closing a connection to a daemon that hangs hangs.
         self.raw = None
         self.host.kill()
         self.host.start()

@@ -3,7 +3,7 @@
 from vms.models.console import ConsoleSession, ConsoleTicket
 from vms.models.definition import DefinitionVersion, TypedSecrets
 from vms.models.machine import Sighting, Tag, VirtualMachine
-from vms.models.move import MoveRecord
+from vms.models.move import MoveRecord, MoveSettings
 from vms.models.schedule import SnapshotSchedule
 from vms.models.systems import SystemDatabase
 
@@ -12,6 +12,7 @@ __all__ = [
     "ConsoleTicket",
     "DefinitionVersion",
     "MoveRecord",
+    "MoveSettings",
     "Sighting",
     "SnapshotSchedule",
     "SystemDatabase",

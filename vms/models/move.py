@@ -20,3 +20,19 @@ class MoveRecord(models.Model):
 
     def __str__(self) -> str:
         return f"record of move {self.operation_id}"
+
+
+class MoveSettings(models.Model):
+    """How guests are moved in this cluster where nothing else is said; one row."""
+
+    policy = models.CharField(max_length=20, default="safe")
+    changed_by = models.CharField(max_length=255, blank=True)
+    changed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.policy
+
+    @classmethod
+    def load(cls) -> MoveSettings:
+        """The row; one with the defaults, not stored yet, where nobody chose."""
+        return cls.objects.filter(pk=1).first() or cls(pk=1)

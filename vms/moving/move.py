@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -24,8 +24,11 @@ from hosts.hypervisor.sentences import say
 from hosts.models import Host
 from hosts.operations.kind import Cancelled, Uncertain
 from hosts.operations.task import Task
+from vms.moving.options import is_edited
 from vms.moving.places import Place, PowerState, look
+from vms.moving.post_copy import bring_together
 from vms.moving.steering import Steering
+from vms.moving.target import for_target
 from vms.moving.wanted import BOOLEANS
 
 if TYPE_CHECKING:
@@ -47,6 +50,9 @@ def peer_uri(host: Host) -> str:
 class Move:
     """One move: the call, what is shown and asked meanwhile, and the look afterwards."""
 
+    #: states of a guest that has not been moved yet
+    begins_as: ClassVar[tuple[str, ...]] = ("running", "paused")
+
     def __init__(self, task: Task, target_host: Host, target: Connection | None) -> None:
         self.task = task
         self.source_host = task.host
@@ -59,7 +65,7 @@ class Move:
     def go(self) -> dict[str, Any]:
         """Move it. Returns the record; raises Cancelled, Failed or Uncertain with where the guest is."""
         try:
-            self._peer_to_peer_or_managed()
+            self._by_transport()
         except Unreachable as error:
             self.task.log(f"Lost a host in the middle: {error}. Looking where the guest is.", "warning")
             return self.observe()
@@ -67,21 +73,33 @@ class Move:
             return self._failed(error)
         return self._succeeded()
 
-    def _peer_to_peer_or_managed(self) -> None:
+    def _by_transport(self) -> None:
+        transport = self.task.arguments["transport"]
+        plan = self.plan()
+        if transport != "managed":
+            try:
+                self._peer_to_peer(plan)
+                return
+            except HypervisorError as error:
+                if transport != "auto" or not self._is_peer_out_of_reach(error):
+                    raise
+                self.task.log(
+                    f"{self.source_host} cannot reach {self.target_host}'s libvirtd: {error.detail}", "warning"
+                )
+        self._managed(plan)
+
+    def _peer_to_peer(self, plan: Plan) -> None:
         from hosts.hypervisor import migration
 
-        plan, uuid = self._plan(), self.task.uuid
         peer = peer_uri(self.target_host)
         self.task.log(f"{self.source_host} is asked to move the guest to {peer} (peer to peer).")
-        try:
-            self._follow(migration.start_peer_to_peer(self.source, uuid, peer, plan))
-            return
-        except HypervisorError as error:
-            if not self._is_peer_out_of_reach(error):
-                raise
-            self.task.log(f"{self.source_host} cannot reach {self.target_host}'s libvirtd: {error.detail}", "warning")
+        self.follow(migration.start_peer_to_peer(self.source, self.task.uuid, peer, plan))
+
+    def _managed(self, plan: Plan) -> None:
+        from hosts.hypervisor import migration
+
         self.task.log("kvmdash talks to both hosts instead (client-managed).")
-        self._follow(migration.start_managed(self.source, self.target, uuid, plan))
+        self.follow(migration.start_managed(self.source, self.target, self.task.uuid, plan))
 
     def _is_peer_out_of_reach(self, error: HypervisorError) -> bool:
         """Whether the source could not talk to the target's libvirtd: then nothing has moved, and both say so when asked."""
@@ -91,15 +109,36 @@ class Move:
             return False
         if not (migration.is_peer_connection_failure(error) or isinstance(error, NOT_LET_IN)):
             return False
-        source, target = self._places()
-        at_source = source.state in ("running", "paused") and target.state in ("absent", "shutoff")
+        source, target = self.places()
+        at_source = source.state in self.begins_as and target.state in ("absent", "shutoff")
         return at_source and not self._is_still_moving(source)
 
-    def _plan(self) -> Plan:
+    def plan(self) -> Plan:
+        """How libvirt is asked. The definitions for the target are made of what the source says now."""
         from hosts.hypervisor.migration import Plan
 
         arguments = self.task.arguments
-        return Plan(**{name: arguments[name] for name in BOOLEANS}, bandwidth=arguments["bandwidth"])
+        live, stored = self._definitions()
+        return Plan(
+            **{name: arguments[name] for name in BOOLEANS},
+            bandwidth=arguments["bandwidth"],
+            connections=arguments["connections"],
+            compression=arguments["compression"],
+            tunnelled=arguments["transport"] == "tunnelled",
+            disks=tuple(sorted(arguments["disks"])),
+            live_definition=live,
+            stored_definition=stored,
+        )
+
+    def _definitions(self) -> tuple[str, str]:
+        """The guest's definitions as they are to be on the target, '' where nothing in them changes."""
+        from hosts.hypervisor import migration
+
+        if not is_edited(self.task.arguments):
+            return "", ""
+        with self.task.looking():
+            found = migration.definitions(self.source, self.task.uuid)
+        return for_target(self.task.arguments, self.target_host, *found)
 
     @property
     def source(self) -> Connection:
@@ -115,7 +154,8 @@ class Move:
             self._target = self.task.connect(self.target_host)
         return self._target
 
-    def _follow(self, future: Future[Any]) -> None:
+    def follow(self, future: Future[Any]) -> None:
+        """Until the call has ended: show how it goes, and obey. Raises what it raised, and Unreachable when the source is lost."""
         connection = self.source
         self.task.wake_when(future)
         while not future.done():
@@ -157,21 +197,25 @@ class Move:
         """Follow what goes on without us, then say how it ended; Uncertain when that cannot be told."""
         patience = time.monotonic() + settings.LOST_SECONDS
         while True:
-            source, target = self._places()
+            source, target = self.places()
             if "unknown" not in (source.state, target.state):
                 patience = time.monotonic() + settings.LOST_SECONDS
+                if source.is_broken or target.is_broken:
+                    return self._mended()
                 if self._is_still_moving(source):
                     self.steering.obey()
                     self.task.wait(POLL_SECONDS)
                     continue
                 return self._judge(source, target)
-            if source.runs and not self._is_still_moving(source):
+            if source.runs and not source.is_split and not self._is_still_moving(source):
                 # No job any more and it runs here: it was not handed over, whatever became of the target.
                 return self._judge(source, Place(self.target_host, "absent"))
-            if target.runs and source.state == "unknown":
+            if target.runs and source.state == "unknown" and not target.is_split:
                 # libvirt lets the target run only after the source has handed over.
                 self.task.log(f"The guest runs on {target.host}; {source.host} cannot be asked.", "warning")
                 return self._succeeded()
+            if time.monotonic() > patience and (source.is_split or target.is_split):
+                return self._mended()
             if time.monotonic() > patience:
                 raise Uncertain(
                     _(
@@ -182,6 +226,11 @@ class Move:
             self.task.progress(waiting_for=str(source.host if source.state == "unknown" else target.host))
             self.task.wait(1.0)
 
+    def _mended(self) -> dict[str, Any]:
+        """Both halves of a guest brought together again after a post-copy move broke."""
+        bring_together(self)
+        return self._succeeded()
+
     def _is_still_moving(self, source: Place) -> bool:
         """Whether a job is under way. A source that is lost in this very moment is not one that has no job."""
         try:
@@ -191,6 +240,8 @@ class Move:
 
     def _judge(self, source: Place, target: Place) -> dict[str, Any]:
         self.steering.hear_of_cancelling()
+        if source.is_split or target.is_split:
+            return self._mended()
         if target.is_unfinished and source.state == PowerState.SHUTOFF and source.reason != "migrated":
             target = self._discard(target)
         if target.is_unfinished and source.state == "absent":
@@ -238,7 +289,8 @@ class Move:
         self.task.log(f"The unfinished copy on {target.host}, which never ran, was removed.")
         return self._place("target")
 
-    def _places(self) -> tuple[Place, Place]:
+    def places(self) -> tuple[Place, Place]:
+        """What both hosts say of the guest now."""
         return self._place("source"), self._place("target")
 
     def _place(self, end: str) -> Place:
@@ -255,7 +307,10 @@ class Move:
         """The call failed: say where the guest is, found by looking."""
         from hosts.hypervisor import migration
 
-        source, target = self._places()
+        source, target = self.places()
+        if source.is_split or target.is_split:
+            self.task.log(f"The move broke after the switch to post-copy: {error}", "warning")
+            return self._mended()
         source = self._let_run_on(source)
         self._look_again()
         if target.runs and not source.runs and source.state != "unknown":

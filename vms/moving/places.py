@@ -31,6 +31,16 @@ class Place:
         return self.state == PowerState.PAUSED and self.reason == "migration"
 
     @property
+    def is_split(self) -> bool:
+        """Whether its memory is here and on another host: in post-copy, and where that broke."""
+        return self.reason in ("post-copy", "post-copy failed")
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a post-copy move broke: nothing goes on by itself, and neither half may be stopped."""
+        return self.reason == "post-copy failed"
+
+    @property
     def runs(self) -> bool:
         """Whether the guest runs there."""
         return self.state == PowerState.RUNNING

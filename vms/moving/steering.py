@@ -18,6 +18,7 @@ from hosts.operations.task import Task
 from hosts.work import DATABASE_AWAY
 from vms.models import MoveRecord
 from vms.moving.curve import USUAL_PAUSE_MS, Point, added
+from vms.moving.wanted import MOST_PAUSE
 
 if TYPE_CHECKING:
     from hosts.hypervisor.connection import Connection
@@ -35,6 +36,8 @@ class Steering:
         self._source = source
         self.cancelled_by = ""
         self.timed_out = False
+        #: somebody wants a broken post-copy move to be tried again now
+        self.recover_now = False
         self._noted_at = 0.0
         self._allowed = not task.arguments.get("max_downtime")
         self._record: MoveRecord | None = None
@@ -43,6 +46,16 @@ class Steering:
     def paused(self) -> bool:
         """Whether the guest was paused so that the move ends, and is to run on afterwards."""
         return bool(self.task.operation.progress.get("paused"))
+
+    @property
+    def went_over(self) -> bool:
+        """Whether the guest was told to go over before all its memory had: then it depends on both hosts."""
+        return bool(self.task.operation.progress.get("post_copy"))
+
+    @property
+    def broken(self) -> bool:
+        """Whether it broke after that."""
+        return bool(self.task.operation.progress.get("broken"))
 
     def obey(self) -> None:
         """Do what was asked since the last time."""
@@ -65,7 +78,11 @@ class Steering:
 
         who, arguments = signal.actor_name, signal.arguments
         if signal.name == "cancel":
+            if self.went_over and not self.broken:
+                raise Refused(say("After the switch to post-copy a move cannot be stopped."))
             self.cancelled_by = who
+            if self.broken:
+                return
             self._abort()
             self.task.log(say("%(who)s asked to stop; libvirt was told to abort.", who=who))
         elif signal.name == "bandwidth":
@@ -78,6 +95,11 @@ class Steering:
         elif signal.name == "suspend":
             self._pause()
             self.task.log(say("%(who)s had the guest paused so that the move ends.", who=who))
+        elif signal.name == "post-copy":
+            self._post_copy()
+            self.task.log(say("%(who)s switched to post-copy: the guest goes over now.", who=who))
+        elif signal.name == "recover":
+            self.recover_now = True
         self._note_steering(who, signal.name, arguments, done=True)
 
     def _abort(self) -> None:
@@ -94,19 +116,42 @@ class Steering:
             self.task.progress(now=True, paused=True)
             guest.suspend()
 
+    def _post_copy(self) -> None:
+        from hosts.hypervisor import migration
+
+        if not self.task.arguments["post_copy"]:
+            raise Refused(say("Post-copy was not allowed when this move began."))
+        # Written before: whoever takes over must know that its memory may be on both hosts.
+        self.task.progress(now=True, post_copy=True)
+        try:
+            migration.start_post_copy(self._source(), self.task.uuid)
+        except HypervisorError:
+            self.task.progress(now=True, post_copy=False)
+            raise
+
+    def _allow_longest(self) -> None:
+        from hosts.hypervisor import migration
+
+        migration.set_max_downtime(self._source(), self.task.uuid, MOST_PAUSE)
+        self._allow(MOST_PAUSE)
+
     def _heed_timeout(self) -> None:
         seconds = self.task.arguments.get("timeout", 0)
         started = self.task.operation.started_at
-        if not seconds or self.timed_out or self.cancelled_by or started is None:
+        if not seconds or self.timed_out or self.cancelled_by or self.went_over or started is None:
             return
         if (timezone.now() - started).total_seconds() < seconds:
             return
         self.timed_out = True
         what = self.task.arguments["on_timeout"]
+        ways = {
+            "abort": self._abort, "suspend": self._pause, "post-copy": self._post_copy, "converge": self._allow_longest,
+        }  # fmt: skip
         try:
-            self._abort() if what == "abort" else self._pause()
-        except HypervisorError as error:
+            ways[what]()
+        except (HypervisorError, Refused) as error:
             self.task.log(say("“%(what)s” was not possible: %(why)s", what=what, why=error), "warning")
+            self._note_steering("", what, {"timeout": seconds}, done=False)
             return
         self.task.log(
             say("It has lasted for %(n)s seconds: “%(what)s”, as was asked for that case.", n=seconds, what=what)

@@ -1,4 +1,4 @@
-"""Move a running guest to another host without stopping it.
+"""Move a guest to another host: without stopping it, by its saved memory, or while it is off.
 
 Peer-to-peer first: the source's libvirtd does the work and goes on when we die. When the hosts cannot reach each other's libvirtd
 we talk to both. However it ends, where the guest is now is found by looking at both hosts, not believed from the call's result.
@@ -14,20 +14,34 @@ from django.utils.translation import gettext_lazy
 
 from hosts.models import Host
 from hosts.operations.kind import Refused, Subject, Uncertain
+from hosts.operations.storage_base import NotNow
 from hosts.operations.task import Task
-from vms.moving import wanted
+from vms import deleting
+from vms.models import VirtualMachine
+from vms.moving import offers, options, saved, wanted
 from vms.moving.move import Move, peer_uri
+from vms.moving.offline import OfflineMove
 from vms.moving.places import look
+from vms.moving.saved import SavedMove
+from vms.moving.target import check as check_target
+from vms.moving.target import check_disks
 from vms.operations.base import GuestKind, PowerState, virsh
+
+#: mode → who carries it out, and the states in which it makes sense
+MODES: dict[str, tuple[type[Move], tuple[str, ...]]] = {
+    "live": (Move, (PowerState.RUNNING, PowerState.PAUSED)),
+    "saved": (SavedMove, (PowerState.RUNNING, PowerState.PAUSED)),
+    "offline": (OfflineMove, (PowerState.SHUTOFF,)),
+}
 
 
 class Migrate(GuestKind):
-    """Live migration of a running guest to the host named ``host``."""
+    """Move a guest to the host named ``host``: live, by its saved memory, or, when it is off, by its definition."""
 
     name = "migrate"
     label = gettext_lazy("Migrate")
     verb = "vm.migrate"
-    needs = (PowerState.RUNNING, PowerState.PAUSED)
+    needs = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SHUTOFF)
     cancellable = True
     own_connection = True
     signals = tuple(wanted.SIGNALS)
@@ -42,39 +56,68 @@ class Migrate(GuestKind):
 
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
         super().check(subject, arguments)
-        target = Host.objects.get(name=arguments["host"])
-        if target == subject.host:
+        target, vm, source = Host.objects.get(name=arguments["host"]), subject.row, subject.host
+        assert source is not None  # GuestKind has looked.
+        if target == source:
             raise Refused(_("%(name)s is on %(host)s already.") % {"name": subject.name, "host": target.name})
         if not target.enabled or not target.is_connected:
             raise Refused(_("Host %(host)s is not connected.") % {"host": target.name})
-        twice = subject.row.sightings.filter(host=target, absent_since=None, power_state=PowerState.RUNNING).exists()
+        twice = vm.sightings.filter(host=target, absent_since=None, power_state=PowerState.RUNNING).exists()
         if twice:
             raise Refused(
                 _("%(name)s runs on %(host)s too; that must be settled first.")
                 % {"name": subject.name, "host": target.name}
             )
+        for field, why in offers.refusals(arguments, (source, target)).items():
+            raise NotNow(field, why)
+        check_target(arguments, target)
+        self._check_mode(vm, (source, target), arguments)
+
+    def _check_mode(self, vm: VirtualMachine, ends: tuple[Host, Host], arguments: dict[str, Any]) -> None:
+        mode = mode_of(arguments, vm.power_state)
+        if vm.power_state not in MODES[mode][1]:
+            raise NotNow("mode", _("%(name)s is %(state)s.") % {"name": vm.name, "state": vm.get_power_state_display()})
+        if mode == "live":
+            return
+        if mode == "offline" and vm.managed_save:
+            raise NotNow("mode", _("Its saved memory lies on its host: start it first, or throw the memory away."))
+        if _has_files_of_its_own(vm):
+            raise NotNow(
+                "mode",
+                _("The variables of its firmware or its TPM lie on its host, and only a live move takes them along."),
+            )
+        if not arguments["unsafe"]:
+            check_disks(vm, *ends)
+        if mode == "saved":
+            saved.check(*ends, arguments["state_pool"], vm.memory)
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
-        target = Host.objects.get(name=arguments["host"])
-        lines = [virsh("migrate", subject, peer_uri(target), *wanted.options(arguments))]
-        if arguments.get("max_downtime"):
+        target, mode = Host.objects.get(name=arguments["host"]), mode_of(arguments, subject.row.power_state)
+        if mode == "offline":
+            return virsh("migrate", subject, peer_uri(target), *options.of_offline(arguments))
+        if mode == "saved":
+            state = f"{arguments['state_pool'] or 'POOL'}/{subject.uuid}.kvmdash-state"
+            return "\n".join(options.of_saved(subject.name, state, peer_uri(target)))
+        lines = [virsh("migrate", subject, peer_uri(target), *options.of_live(arguments))]
+        if arguments["max_downtime"]:
             lines.append(virsh("migrate-setmaxdowntime", subject, str(arguments["max_downtime"])))
         return "\n".join(lines)
 
     def run(self, task: Task) -> dict[str, Any]:
-        self.require_state(task, self.needs)
         target_host = _target_host(task)
         with task.looking():
             target = task.connect(target_host)
             place = look(target, target_host, task.uuid)
-            autostart = self.guest(task).read().autostart
+            record = self.guest(task).read()
         if place.runs:
             raise Refused(
                 _("%(name)s runs on %(host)s too.") % {"name": task.operation.subject_name, "host": target_host}
             )
+        mode = mode_of(task.arguments, record.state)
+        self.require_state(task, MODES[mode][1])
         # Kept in the row, for the one who recovers.
-        task.progress(now=True, autostart=autostart)
-        return Move(task, target_host, target).go()
+        task.progress(now=True, autostart=record.autostart, mode=mode)
+        return MODES[mode][0](task, target_host, target).go()
 
     def recover(self, task: Task) -> dict[str, Any]:
         task.log("kvmdash was interrupted during this move; looking where the guest is.", "warning")
@@ -82,7 +125,20 @@ class Migrate(GuestKind):
             target_host = _target_host(task)
         except Refused as error:
             raise Uncertain(f"{error} " + _("Look at the guest on %(host)s.") % {"host": task.host.name}) from error
-        return Move(task, target_host, None).observe()
+        mode = task.operation.progress.get("mode", "live")
+        return MODES[mode][0](task, target_host, None).observe()
+
+
+def _has_files_of_its_own(vm: VirtualMachine) -> bool:
+    parts = deleting.parts_of(vm)
+    return parts.nvram or parts.tpm
+
+
+def mode_of(arguments: Mapping[str, Any], state: str) -> str:
+    """How a guest in that state is moved, where the arguments leave it open."""
+    if arguments["mode"] != "auto":
+        return str(arguments["mode"])
+    return "offline" if state == PowerState.SHUTOFF else "live"
 
 
 def _target_host(task: Task) -> Host:

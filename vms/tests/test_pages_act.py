@@ -10,6 +10,7 @@ from django.test import Client
 
 from hosts.models import AuditEntry, Operation, OperationSignal
 from vms.models import VirtualMachine
+from vms.moving.wanted import DEFAULTS
 from vms.tests.making import HTMX, browser, make_guest, make_host
 
 pytestmark = pytest.mark.django_db
@@ -149,9 +150,11 @@ def test_a_move_is_asked_for_with_its_options(people, guest, target) -> None:
     )
     assert answer.status_code == 204
     assert "dialog-close" in json.loads(answer["HX-Trigger"])
+    said = {
+        "host": "kvm2", "bandwidth": 32, "copy_storage": True, "persist": False, "undefine_source": False, "auto_converge": True,
+    }  # fmt: skip
     assert Operation.objects.get().arguments == {
-        "host": "kvm2", "bandwidth": 32, "copy_storage": True, "persist": False, "undefine_source": False,
-        "unsafe": False, "auto_converge": True, "max_downtime": 0, "timeout": 0, "on_timeout": "abort",
+        **DEFAULTS, **said, "policy": "safe", "disks": {}, "networks": {}, "state_pool": "",
     }  # fmt: skip
 
 

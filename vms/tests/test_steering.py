@@ -10,7 +10,7 @@ from hosts.audit import Actor
 from hosts.models import Operation, OperationSignal
 from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused
-from vms.moving import wanted
+from vms.moving import options, wanted
 from vms.tests.making import HTMX, browser, make_guest, make_host
 
 pytestmark = pytest.mark.django_db
@@ -28,9 +28,9 @@ def test_a_move_without_a_word_is_one_that_waits_for_ever_with_the_usual_pause(d
     make_host("kvm2")
     said = wanted.clean({"host": "kvm2"})
     assert (said["bandwidth"], said["max_downtime"], said["timeout"], said["on_timeout"]) == (0, 0, 0, "abort")
-    assert wanted.options(said) == ["--live", "--p2p", "--abort-on-error", "--persistent", "--undefinesource"]
+    assert options.of_live(said) == ["--live", "--p2p", "--abort-on-error", "--persistent", "--undefinesource"]
     said = wanted.clean({"host": "kvm2", "timeout": 60, "on_timeout": "suspend", "bandwidth": "7"})
-    assert wanted.options(said)[-5:] == ["--bandwidth", "7", "--timeout", "60", "--timeout-suspend"]
+    assert options.of_live(said)[-5:] == ["--bandwidth", "7", "--timeout", "60", "--timeout-suspend"]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def act(request: HttpRequest, key: uuid.UUID, name: str) -> HttpResponse:
 
 def _opened(form_class: type[KindForm], request: HttpRequest, vm: VirtualMachine) -> KindForm:
     """The form as it opens, with what the address says already."""
-    said = {name: request.GET[name] for name in form_class.asked_by_address if name in request.GET}
+    names = form_class.asked_by_address + form_class.filled_by_address
+    said = {name: request.GET[name] for name in names if name in request.GET}
     return form_class(vms=[vm], initial=said) if said else form_class(vms=[vm])
 
 

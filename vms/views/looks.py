@@ -45,7 +45,10 @@ LOOKS: dict[str, Look] = {
         hint=gettext_lazy("Throws the saved memory away: the next start boots from disk, as after a power cut."),
         danger=True,
     ),
-    "migrate": Look(icon="arrows-right-left", hint=gettext_lazy("Moves it to another host while it runs.")),
+    "migrate": Look(
+        icon="arrows-right-left",
+        hint=gettext_lazy("Moves it to another host; a guest that runs is not stopped for it."),
+    ),
     "autostart": Look(icon="repeat", hint=gettext_lazy("Whether the host starts it when the host itself boots.")),
     "set-metadata": Look(
         icon="edit", hint=gettext_lazy("Title, description, tags and folder; kept in its own definition.")

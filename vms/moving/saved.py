@@ -1,0 +1,189 @@
+"""A guest moves by its saved memory: written into a pool that both hosts see, and read again on the target.
+
+For guests that no live move can take, and where the link is slow and the storage is not. It stands still for as long as that takes.
+Whatever fails, it is let run on where it was.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+
+from hosts.hypervisor.errors import Failed, HypervisorError, NotFound, Unreachable
+from hosts.models import Host, StoragePool
+from hosts.operations.kind import Cancelled, Uncertain
+from hosts.operations.storage_base import NotNow
+from vms.moving.move import Move
+from vms.moving.target import OF_FILES, for_target
+
+if TYPE_CHECKING:
+    from hosts.hypervisor.connection import Connection
+    from vms.moving.places import Place
+
+
+def pools_between(source: Host, target: Host) -> list[tuple[StoragePool, StoragePool]]:
+    """Folders that both hosts see, as (the source's pool, the target's)."""
+    mine = StoragePool.objects.filter(host=source, active=True, absent_since=None, type__in=OF_FILES).exclude(
+        shared_key=""
+    )
+    others = StoragePool.objects.filter(host=target, active=True, absent_since=None, type__in=OF_FILES)
+    by_key = {pool.shared_key: pool for pool in others if pool.path}
+    return [(pool, by_key[pool.shared_key]) for pool in mine if pool.path and pool.shared_key in by_key]
+
+
+def pool_for(source: Host, target: Host, name: str) -> tuple[StoragePool, StoragePool]:
+    """The pool called ``name`` ('' for the one with the most room) on both hosts. Raises NotNow."""
+    found = [pair for pair in pools_between(source, target) if name in ("", pair[0].name)]
+    if not found:
+        raise NotNow(
+            "state_pool",
+            _("No pool that both %(source)s and %(target)s see is known.") % {"source": source, "target": target},
+        )
+    return max(found, key=lambda pair: pair[0].available)
+
+
+def check(source: Host, target: Host, name: str, memory: int) -> None:
+    """Look, by the rows, whether there is a place for so many bytes. Raises NotNow."""
+    pool, _other = pool_for(source, target, name)
+    if pool.available < memory:
+        raise NotNow("state_pool", _("Pool %(name)s has no room for its memory.") % {"name": pool.name})
+
+
+class SavedMove(Move):
+    """One move by saved memory."""
+
+    def go(self) -> dict[str, Any]:
+        here, there = pool_for(self.source_host, self.target_host, self.task.arguments["state_pool"])
+        name = self._state_name()
+        paths = posixpath.join(here.path, name), posixpath.join(there.path, name)
+        live, stored = self._texts()
+        pools = str(here.uuid), str(there.uuid)
+        self.task.progress(now=True, state_file=paths[0], state_pools=pools)
+        self._save(paths[0])
+        began = time.monotonic()
+        try:
+            self._restore(paths[1], live, stored)
+        except HypervisorError as error:
+            return self._taken_back(paths[0], error)
+        return self._arrived(began)
+
+    def _state_name(self) -> str:
+        return f"{self.task.uuid}.kvmdash-state"
+
+    def _texts(self) -> tuple[str, str]:
+        """The definitions for the target: the live one only where something is different, the stored one as it is to be kept."""
+        from hosts.hypervisor import migration
+
+        with self.task.looking():
+            live, stored = migration.definitions(self.source, self.task.uuid)
+        edited = for_target(self.task.arguments, self.target_host, live, stored)
+        return edited[0] if self.task.arguments["networks"] else "", edited[1] if self.task.arguments["persist"] else ""
+
+    def _save(self, path: str) -> None:
+        from hosts.hypervisor.guest import Guest
+
+        self.task.log(f"The guest's memory is written to {path}; it stands still from now on.")
+        try:
+            self.follow(Guest(self.source, self.task.uuid).begin_save(path))
+        except HypervisorError as error:
+            place = self.places()[0]
+            if self.steering.cancelled_by and place.runs:
+                stopped = _("Stopped by %(actor)s.") % {"actor": self.steering.cancelled_by}
+                raise Cancelled(f"{stopped} {self._runs_on(place)}") from error
+            raise
+
+    def _restore(self, path: str, live: str, stored: str) -> None:
+        from hosts.hypervisor.guest import Guest, begin_restore
+
+        target = self.target
+        if stored:
+            Guest(target, self.task.uuid).define(stored, validate=False)
+        self.task.log(f"{self.target_host} reads it from {path}.")
+        self.finish(target, begin_restore(target, path, live))
+
+    def finish(self, connection: Connection, future: Any) -> None:
+        """Wait for a call of the target's. Raises what it raised."""
+        self.task.wake_when(future)
+        while not future.done():
+            self.task.wait(1.0)
+            if not connection.is_alive:
+                raise Unreachable("The connection was lost.")
+        connection.outcome(future)
+
+    def _taken_back(self, path: str, error: HypervisorError) -> dict[str, Any]:
+        """The target did not take it: it runs on at the source, from the same file."""
+        from hosts.hypervisor.guest import Guest, begin_restore
+
+        target = self.places()[1]
+        if target.state in ("running", "paused"):
+            return self._arrived(time.monotonic())
+        if target.state == "unknown":
+            raise Uncertain(self._left(path)) from error
+        self.task.log(f"{self.target_host} did not take it: {error}", "warning")
+        if self.task.arguments["persist"]:
+            self._quietly(lambda: Guest(self.target, self.task.uuid).undefine(), "the definition on the target")
+        try:
+            self.finish(self.source, begin_restore(self.source, path))
+        except HypervisorError as again:
+            raise Uncertain(f"{error} {again} {self._left(path)}") from again
+        self._forget_state(self.source, 0)
+        self._look_again()
+        place = self.places()[0]
+        raise Failed(
+            f"{error} {self._runs_on(place)}", code=error.code, domain=error.domain, detail=error.detail
+        ) from error
+
+    def _left(self, path: str) -> str:
+        return _(
+            "The guest is off, and its memory lies in %(path)s: look at %(target)s first, then `virsh restore` lets it run on."
+        ) % {"path": path, "target": self.target_host}
+
+    def _arrived(self, began: float) -> dict[str, Any]:
+        from hosts.hypervisor.guest import Guest
+
+        state = self.places()[1].state
+        if self.task.arguments["undefine_source"]:
+            self._quietly(lambda: Guest(self.source, self.task.uuid).undefine(), "the definition at the source")
+        self._forget_state(self.target, 1)
+        self._keep_autostart()
+        self._look_again()
+        self.task.progress(percent=100, now=True)
+        self.task.log(f"The guest is {state} on {self.target_host}.")
+        return {
+            "host": self.target_host.name,
+            "state": state,
+            "seconds": round(time.monotonic() - self.began, 2),
+            "total_ms": round(1000 * (time.monotonic() - self.began)),
+            "downtime_ms": round(1000 * (time.monotonic() - began)),
+        }
+
+    def _quietly(self, work: Any, what: str) -> None:
+        try:
+            work()
+        except NotFound:
+            return
+        except HypervisorError as error:
+            self.task.log(f"{what} is still there: {error}", "warning")
+
+    def _forget_state(self, connection: Connection, end: int) -> None:
+        """Delete the saved memory: from the moment that the guest runs it is of no use, and would be wrong."""
+        from hosts.hypervisor.volume import Volumes
+
+        volumes = Volumes(connection, self.task.operation.progress["state_pools"][end])
+
+        def work() -> None:
+            self.finish(connection, volumes.begin_refresh_pool())
+            self.finish(connection, volumes.begin_delete(self._state_name()))
+
+        self._quietly(work, "its saved memory")
+
+    def _judge(self, source: Place, target: Place) -> dict[str, Any]:
+        path = str(self.task.operation.progress.get("state_file", ""))
+        if target.state in ("running", "paused") and source.state in ("absent", "shutoff"):
+            return self._arrived(time.monotonic())
+        if source.state in ("running", "paused"):
+            raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
+        raise Uncertain(self._left(path))
