@@ -146,6 +146,7 @@ class Host:
                 "remember_owner": 0,
                 "migration_host": self.address,
                 "migration_address": self.address,
+                "migrate_tls_x509_cert_dir": str(self.pki / f"{self.name}-qemu"),
                 "vnc_listen": self.vnc_listen,
             },
         )

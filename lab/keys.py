@@ -85,6 +85,15 @@ def issue(authority: Path, directory: Path, role: str, name: str, alternatives: 
     extensions.unlink()
 
 
+def issue_for_qemu(authority: Path, directory: Path, name: str, alternatives: str) -> None:
+    """Both certificates of a host in the files that QEMU looks for, for memory that is sent encrypted."""
+    for role in ("server", "client"):
+        issue(authority, directory, role, name, alternatives)
+        for part in ("cert", "key"):
+            (directory / f"{role}{part}.pem").rename(directory / f"{role}-{part}.pem")
+    (directory / "cacert.pem").rename(directory / "ca-cert.pem")
+
+
 def make_ssh_key(path: Path, comment: str) -> str:
     """A key pair without a passphrase; returns the public half."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -150,8 +150,9 @@ class Lab:
             keys.make_authority(authority)
             keys.issue(authority, self.directory / "pki" / "client", "client", "lab client")
             for host in self.hosts.values():
+                alternatives = f"IP:{host.address},DNS:{host.name}"
+                keys.issue_for_qemu(authority, self.directory / "pki" / f"{host.name}-qemu", host.name, alternatives)
                 if host.transport == "tls":
-                    alternatives = f"IP:{host.address},DNS:{host.name}"
                     keys.issue(authority, self.directory / "pki" / host.name, "server", host.name, alternatives)
             done.touch()
         self.write_ssh_client()

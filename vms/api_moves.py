@@ -13,8 +13,9 @@ from hosts import access
 from hosts.api_tools import find
 from hosts.models import Operation
 from hosts.problems import ANY
-from vms.models import MoveRecord
+from vms.models import MoveRecord, VirtualMachine
 from vms.moving.curve import Point, forecast
+from vms.moving.leftovers import leftovers_of
 
 router = Router(tags=["vms"])
 #: what :func:`hosts.api_tools.find` may not find, for the catalogue of translations
@@ -52,6 +53,50 @@ class MoveOut(Schema):
     points: list[PointOut]
     steered: list[dict[str, Any]] = Field(description="What was asked meanwhile: t, who, what, value, done.")
     forecast: ForecastOut | None = Field(description="Of one that is under way.")
+
+
+class LeftDefinitionOut(Schema):
+    """A definition on a host where the guest is not any more."""
+
+    host: str
+    name: str
+
+
+class LeftDiskOut(Schema):
+    """A volume that a move copied from and that nothing uses any more."""
+
+    host: str
+    pool: str
+    name: str
+    path: str
+    allocation: int
+
+
+class LeftoversOut(Schema):
+    """What moves have left behind; `tidy` removes it."""
+
+    definitions: list[LeftDefinitionOut]
+    disks: list[LeftDiskOut]
+
+
+@router.get("vms/{uuid}/leftovers", response={200: LeftoversOut, **ANY}, summary="What moves have left behind")
+def leftovers(request: HttpRequest, uuid: UUID) -> LeftoversOut:
+    """Nothing while it is not certain where the guest is."""
+    visible = access.visible_to(request.user, VirtualMachine.objects.select_related("host"))
+    left = leftovers_of(find(visible, uuid=uuid))
+    return LeftoversOut(
+        definitions=[LeftDefinitionOut(host=one.host.name, name=one.name) for one in left.definitions],
+        disks=[
+            LeftDiskOut(
+                host=one.volume.pool.host.name,
+                pool=one.volume.pool.name,
+                name=one.volume.name,
+                path=one.volume.path,
+                allocation=one.volume.allocation,
+            )
+            for one in left.disks
+        ],
+    )
 
 
 @router.get("vms/{uuid}/moves/{operation}", response={200: MoveOut, **ANY}, summary="The curve of a move")

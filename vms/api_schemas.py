@@ -334,6 +334,7 @@ ARGUMENTS: dict[str, type[BaseModel]] = {
             "guest-info",
             "fs-thaw",
             "fs-trim",
+            "tidy",
         ),
         NoArguments,
     ),

@@ -138,13 +138,16 @@ class Guest:
         flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if validate else 0
         self.connection.call(lambda raw: raw.defineXMLFlags(definition, flags))
 
-    def undefine(self, *, nvram: bool = False, tpm: bool = False) -> None:
+    def undefine(self, *, nvram: bool = False, tpm: bool = False, keep: bool = False) -> None:
         """Forget its definition with the saved memory and what is noted of snapshots and checkpoints; files of the firmware's
-        variables (``nvram``) and of its TPM go where it has such. Disks are not touched.
+        variables (``nvram``) and of its TPM go where it has such, or are kept with ``keep``. Disks are not touched.
         """
         flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if nvram else 0
         flags |= getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0) if tpm else 0
+        flags |= (
+            libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | getattr(libvirt, "VIR_DOMAIN_UNDEFINE_KEEP_TPM", 0) if keep else 0
+        )
 
         def work(domain: libvirt.virDomain) -> None:
             domain.undefineFlags(flags | (libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA if _marked(domain) else 0))

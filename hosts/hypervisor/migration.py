@@ -169,6 +169,7 @@ def set_max_downtime(source: Connection, uuid: str, milliseconds: int) -> None:
     Guest(source, uuid).call(lambda domain: domain.migrateSetMaxDowntime(milliseconds, 0))
 
 
-def set_bandwidth(source: Connection, uuid: str, mebibytes: int) -> None:
-    """Limit (MiB a second, 0 for no limit) a move that is under way."""
-    Guest(source, uuid).call(lambda domain: domain.migrateSetMaxSpeed(mebibytes or NO_LIMIT, 0))
+def set_bandwidth(source: Connection, uuid: str, mebibytes: int, *, post_copy: bool = False) -> None:
+    """Limit (MiB a second, 0 for no limit) a move that is under way, or its part after the switch to post-copy."""
+    flags = libvirt.VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY if post_copy else 0
+    Guest(source, uuid).call(lambda domain: domain.migrateSetMaxSpeed(mebibytes or NO_LIMIT, flags))

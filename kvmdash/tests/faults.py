@@ -221,6 +221,8 @@ TRIALS = {
 ELSEWHERE = {"volume-fetch", "volume-upload"}
 #: those that need QEMU, or an agent in the guest: test_lab_disks.py and test_lab_agent.py try them so
 ELSEWHERE |= {"block-copy", "block-resize", "fs-freeze", "fs-thaw", "fs-trim", "guest-info", "set-user-password"}
+#: moves leave nothing behind where there are no moves: test_lab_move_ways.py tries it
+ELSEWHERE |= {"tidy"}
 #: the test driver has no network filters: test_lab_filters.py tries them
 ELSEWHERE |= {"filter-define", "filter-delete", "filter-edit"}
 KINDS = sorted(registry.keys() - ELSEWHERE)

@@ -358,7 +358,9 @@ class Move:
         result: dict[str, Any] = {"host": self.target_host.name, "state": self._place("target").state}
         try:
             job = Guest(self.target, self.task.uuid).job(completed=True)
-            result |= {"total_ms": job.elapsed_ms, "downtime_ms": job.downtime_ms, "transferred": job.processed}
+            # After post-copy libvirt's target has no figures but zeros.
+            if job.elapsed_ms:
+                result |= {"total_ms": job.elapsed_ms, "downtime_ms": job.downtime_ms, "transferred": job.processed}
         except HypervisorError as error:
             self.task.log(f"libvirt has no figures of the finished move: {error}")
         self._keep_autostart()

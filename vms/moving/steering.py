@@ -39,6 +39,9 @@ class Steering:
         #: somebody wants a broken post-copy move to be tried again now
         self.recover_now = False
         self._noted_at = 0.0
+        #: whether QEMU has begun to send, and what was asked too early
+        self._sending = False
+        self._early: list[OperationSignal] = []
         self._allowed = not task.arguments.get("max_downtime")
         self._record: MoveRecord | None = None
 
@@ -59,13 +62,19 @@ class Steering:
 
     def obey(self) -> None:
         """Do what was asked since the last time."""
-        for signal in self.task.signals():
+        for signal in self._due():
             try:
                 self._obey(signal)
             except (HypervisorError, Refused) as error:
                 self.task.log(say("“%(what)s” was not possible: %(why)s", what=signal.name, why=error), "warning")
                 self._note_steering(signal.actor_name, signal.name, signal.arguments, done=False)
         self._heed_timeout()
+
+    def _due(self) -> list[OperationSignal]:
+        """What was asked; the switch to post-copy only once QEMU sends, because before that it does not know of it."""
+        asked = [*self._early, *self.task.signals()]
+        self._early = [signal for signal in asked if signal.name == "post-copy" and not self._sending]
+        return [signal for signal in asked if signal not in self._early]
 
     def hear_of_cancelling(self) -> None:
         """What the process that died was asked is told to us too."""
@@ -86,7 +95,7 @@ class Steering:
             self._abort()
             self.task.log(say("%(who)s asked to stop; libvirt was told to abort.", who=who))
         elif signal.name == "bandwidth":
-            migration.set_bandwidth(self._source(), self.task.uuid, arguments["bandwidth"])
+            migration.set_bandwidth(self._source(), self.task.uuid, arguments["bandwidth"], post_copy=self.went_over)
             self.task.log(say("%(who)s set the bandwidth to %(n)s MiB/s.", who=who, n=arguments["bandwidth"]))
         elif signal.name == "downtime":
             migration.set_max_downtime(self._source(), self.task.uuid, arguments["max_downtime"])
@@ -174,6 +183,7 @@ class Steering:
 
     def seen(self, job: JobFigures) -> None:
         """The move is under way: a point of its curve, about once a second."""
+        self._sending = self._sending or job.iteration > 0 or job.processed > 0
         if not self._allowed:
             self._allowed = True
             self._allow_at_first()

@@ -61,6 +61,17 @@ def check_disks(vm: VirtualMachine, source: Host, target: Host) -> None:
         )
 
 
+def copied_volumes(arguments: Mapping[str, Any], uuid: str, source: Host) -> list[list[Any]]:
+    """The volumes at the source that stay there when the move has copied them: [host's key, pool's UUID, name] of each."""
+    if not arguments["copy_storage"]:
+        return []
+    wanted = arguments["disks"]
+    disks = VirtualMachine.objects.get(pk=uuid).disks
+    paths = {str(one["source"]) for one in disks if not one["readonly"] and (not wanted or one["target"] in wanted)}
+    rows = StorageVolume.objects.filter(pool__host=source, path__in=paths, absent_since=None).select_related("pool")
+    return [[source.pk, str(volume.pool.uuid), volume.name] for volume in rows]
+
+
 def networks_of(host: Host) -> tuple[set[str], bool]:
     """Names of its networks that are on and of its bridges, and whether it told of its bridges."""
     networks = Network.objects.filter(host=host, absent_since=None, active=True)

@@ -24,7 +24,7 @@ from vms.moving.offline import OfflineMove
 from vms.moving.places import look
 from vms.moving.saved import SavedMove
 from vms.moving.target import check as check_target
-from vms.moving.target import check_disks
+from vms.moving.target import check_disks, copied_volumes
 from vms.operations.base import GuestKind, PowerState, virsh
 
 #: mode → who carries it out, and the states in which it makes sense
@@ -115,8 +115,9 @@ class Migrate(GuestKind):
             )
         mode = mode_of(task.arguments, record.state)
         self.require_state(task, MODES[mode][1])
-        # Kept in the row, for the one who recovers.
-        task.progress(now=True, autostart=record.autostart, mode=mode)
+        # Kept in the row, for the one who recovers and for those who tidy up.
+        left = copied_volumes(task.arguments, task.uuid, task.host)
+        task.progress(now=True, autostart=record.autostart, mode=mode, left=left)
         return MODES[mode][0](task, target_host, target).go()
 
     def recover(self, task: Task) -> dict[str, Any]:

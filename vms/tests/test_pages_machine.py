@@ -24,6 +24,7 @@ pytestmark = pytest.mark.django_db
 ELSEWHERE = {"define", "media", "snapshot-delete", "snapshot-describe", "snapshot-revert"}
 ELSEWHERE |= {"device-add", "device-change", "device-remove"}
 ELSEWHERE |= {"block-copy", "block-resize", "fs-freeze", "fs-thaw", "fs-trim", "guest-info", "set-user-password"}
+ELSEWHERE |= {"tidy"}
 TABS = ("", "console/", "devices/", "agent/", "operations/", "definition/")
 
 

@@ -49,6 +49,11 @@ LOOKS: dict[str, Look] = {
         icon="arrows-right-left",
         hint=gettext_lazy("Moves it to another host; a guest that runs is not stopped for it."),
     ),
+    "tidy": Look(
+        icon="trash",
+        hint=gettext_lazy("Removes the definitions and the copied disks that moves of it have left on other hosts."),
+        asks=True,
+    ),
     "autostart": Look(icon="repeat", hint=gettext_lazy("Whether the host starts it when the host itself boots.")),
     "set-metadata": Look(
         icon="edit", hint=gettext_lazy("Title, description, tags and folder; kept in its own definition.")

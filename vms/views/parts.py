@@ -15,6 +15,7 @@ from hosts.operations import presenter
 from hosts.operations.queue import BULK
 from vms import deleting, inventory, linked
 from vms.models import Sighting, VirtualMachine
+from vms.moving.leftovers import leftovers_of
 from vms.views import moves, rows
 from vms.views.actions import action, actions_of, busy_reason, of_copy
 
@@ -111,6 +112,8 @@ def sightings(vm: VirtualMachine, user: User) -> Context:
         "split_brain": len(running) > 1 and vm.suspected_at is not None,
         "arriving": arriving,
         "unfinished": unfinished,
+        "leftovers": leftovers_of(vm),
+        "tidy": action("tidy", vm, user, busy_reason(active(vm, user))),
     }
 
 
