@@ -62,7 +62,8 @@ def _noted(vm: VirtualMachine) -> dict[tuple[int, str, str], dt.datetime]:
     later: set[str] = set()
     for move in moves.order_by("-created_at")[:MOST_MOVES]:
         if move.state == Operation.State.SUCCEEDED and move.finished_at and move.host_name not in later:
-            found |= dict.fromkeys(move.progress.get("left", []), move.finished_at)
+            for host, pool, name in move.progress.get("left", []):
+                found[host, pool, name] = move.finished_at
         later |= {move.host_name, str(move.arguments.get("host", ""))}
     return found
 

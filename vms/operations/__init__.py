@@ -38,6 +38,7 @@ def load_kinds() -> None:
         start,
         suspend,
         template,
+        tidy,
         undefine,
         vcpus,
     )
