@@ -21,6 +21,7 @@ BENCHMARKS = {
     "memory": ["--guests", "10", "--seconds", "5"],
     "migration": ["--runs", "1"],
     "creation": ["--runs", "1", "--megabytes", "16"],
+    "preflight": ["--guests", "20", "--hosts", "5", "--runs", "2"],
     "upload": ["--megabytes", "64", "--runs", "1"],
     "console": ["--streams", "1", "5", "--consoles", "20", "--seconds", "1", "--runs", "1"],
 }

@@ -15,6 +15,7 @@ from hosts import inventory
 from hosts.hypervisor import errors
 from hosts.hypervisor.abilities import read_abilities
 from hosts.hypervisor.connection import Connection
+from hosts.hypervisor.processors import read_processors
 from hosts.models import Host
 from hosts.secrets import SecretUnreadable
 from hosts.targets import target_of
@@ -61,7 +62,9 @@ class AbilityTaker:
         )
         try:
             found = read_abilities(connection)
+            processors = read_processors(connection)
         finally:
             connection.close()
         if not self._stop.is_set():
             inventory.abilities_seen(self.host_id, found)
+            inventory.processors_seen(self.host_id, processors)

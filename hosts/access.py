@@ -76,6 +76,7 @@ def visible_to(user: AnyUser, rows: QuerySet[M]) -> QuerySet[M]:
 VIEW_VERBS = {
     "hosts.host": "host.view",
     "hosts.hostability": "host.view",
+    "hosts.hostprocessors": "host.view",
     "hosts.storagepool": "host.view",
     "hosts.storagevolume": "host.view",
     "hosts.filling": "host.view",

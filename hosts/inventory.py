@@ -10,8 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosts import alarms, notify
-from hosts.hypervisor.records import Ability, HostFacts, NetworkRecord
-from hosts.models import Host, HostAbility, Network
+from hosts.hypervisor.records import Ability, HostFacts, NetworkRecord, Processors
+from hosts.models import Host, HostAbility, HostProcessors, Network
 from hosts.models.resources import Seen
 
 #: states in which the host itself is in trouble, worth an alarm
@@ -54,6 +54,21 @@ def abilities_seen(host_id: int, found: list[Ability]) -> None:
         HostAbility.objects.filter(host_id=host_id).delete()
         HostAbility.objects.bulk_create(rows)
     notify.changed(f"host:{host_id}", "resources")
+
+
+def processors_seen(host_id: int, found: list[Processors]) -> None:
+    """Record which processors guests can have on the host."""
+    now = timezone.now()
+    with transaction.atomic():
+        kept = [(one.arch, one.virt) for one in found]
+        for row in HostProcessors.objects.filter(host_id=host_id).only("arch", "virt"):
+            if (row.arch, row.virt) not in kept:
+                row.delete()
+        for one in found:
+            columns = {name: getattr(one, name) for name in Processors.__slots__} | {"seen_at": now}
+            keys = {"arch": columns.pop("arch"), "virt": columns.pop("virt")}
+            HostProcessors.objects.update_or_create(host_id=host_id, **keys, defaults=columns)
+    notify.changed(f"host:{host_id}")
 
 
 def twin_of(host_id: int, machine_uuid: str) -> Host | None:

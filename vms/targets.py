@@ -1,4 +1,4 @@
-"""Hosts that guests could move to, with what speaks for and against each."""
+"""The hosts that a move can be asked for, for people to choose from: those that will do first, the best of them at the top."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from hosts.models import Host
 from hosts.operations.presenter import size
-from vms.models import Sighting, VirtualMachine
+from vms.models import VirtualMachine
+from vms.moving.preflight import rows
+from vms.moving.preflight.engine import Table
+from vms.moving.preflight.facts import Machine, Wishes
+from vms.moving.preflight.finding import UNKNOWN, WARNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,47 +26,50 @@ class Target:
     note: str = ""
 
 
+#: checks whose no other arguments of a move make a yes: of one guest another network can be named for each
+MENDED = ("networks",)
+
+
 def targets_for(vms: Sequence[VirtualMachine]) -> list[Target]:
-    """All hosts, with the reason against each that will not do for any of ``vms``."""
-    hosts = list(Host.objects.order_by("name"))
-    running: dict[int, int] = {}
-    left: dict[int, int] = {}
-    there = Sighting.objects.filter(vm__in=[vm.pk for vm in vms], absent_since=None)
-    for host_id, state in there.values_list("host_id", "power_state"):
-        counted = running if state == VirtualMachine.PowerState.RUNNING else left
-        counted[host_id] = counted.get(host_id, 0) + 1
-    return [
-        Target(host, _against(host, vms, running.get(host.pk, 0)), _note(host, vms, left.get(host.pk, 0)))
-        for host in hosts
-    ]
+    """All hosts, with the reason against each that will not do for any of ``vms``, whatever else is said of the move."""
+    hosts = {host.pk: host for host in Host.objects.defer("capabilities", "cells").order_by("name")}
+    plain = rows.table(vms)
+    mended = Table(plain.guests, plain.machines, Wishes(copy_storage=True, unsafe=True))
+    order = plain.best(0) if len(vms) == 1 else range(len(plain.machines))
+    found = [_target(plain, mended, number, hosts[plain.machines[number].id]) for number in order]
+    return sorted(found, key=lambda target: bool(target.reason))
 
 
-def _against(host: Host, vms: Sequence[VirtualMachine], running: int) -> str:
-    if all(vm.host_id == host.pk for vm in vms):
-        return _("already there") if len(vms) == 1 else _("all of them are there already")
-    if not host.enabled:
-        return _("disabled")
-    if not host.is_connected:
-        return host.state_words or str(host.get_state_display())
-    arch = {vm.arch for vm in vms if vm.arch and host.arch and vm.arch != host.arch}
-    if arch:
-        return _("its processors are %(host)s, the guest needs %(guest)s") % {"host": host.arch, "guest": min(arch)}
-    if running >= len(vms):
-        return _("a guest of the same UUID runs there; settle that first")
-    return ""
+def _target(plain: Table, mended: Table, number: int, host: Host) -> Target:
+    refused = {guest: why for guest in range(len(plain.guests)) if (why := _refusal(mended, guest, number))}
+    if len(refused) == len(plain.guests) and refused:
+        there = [guest for guest in refused if plain.guests[guest].host == host.pk]
+        if len(there) == len(refused):
+            return Target(host, _("already there") if len(there) == 1 else _("all of them are there already"))
+        return Target(host, next(why for guest, why in refused.items() if guest not in there))
+    return Target(host, note=_note(plain, plain.machines[number], number, list(refused)))
 
 
-def _note(host: Host, vms: Sequence[VirtualMachine], left: int) -> str:
+def _refusal(mended: Table, guest: int, number: int) -> str:
+    alone = len(mended.guests) == 1
+    against = [finding for check, finding in mended.against(guest, number) if not (alone and check.name in MENDED)]
+    return against[0].told if against else ""
+
+
+def _note(plain: Table, machine: Machine, number: int, refused: list[int]) -> str:
+    coming = [guest for guest in range(len(plain.guests)) if guest not in refused]
     notes = []
-    wanted = sum(vm.memory for vm in vms if vm.host_id != host.pk)
-    if host.memory_used is not None:
-        free = host.memory - host.memory_used
-        notes.append(_("%(free)s memory free") % {"free": size(free)})
-        if free < wanted:
+    if machine.free is not None:
+        notes.append(_("%(free)s memory free") % {"free": size(machine.free)})
+        wanted = sum(plain.guests[guest].memory for guest in coming)
+        if machine.free < wanted and len(coming) > 1:
             notes.append(_("less than the %(wanted)s needed") % {"wanted": size(wanted)})
-    models = {vm.host.cpu_model for vm in vms if vm.host is not None and vm.host.cpu_model != host.cpu_model}
-    if models and host.cpu_model:
-        notes.append(_("other processor (%(model)s)") % {"model": host.cpu_model})
-    if left and not any(vm.host_id == host.pk for vm in vms):
-        notes.append(_("a definition left behind there will be replaced"))
+    if refused:
+        notes.append(_("%(n)d of them cannot go there") % {"n": len(refused)})
+    for guest in coming if len(plain.guests) == 1 else []:
+        found = [finding for check, finding in plain.against(guest, number, WARNING) if check.name != "road"]
+        notes += [finding.reason for finding in found if finding.verdict != UNKNOWN]
+        unknown = sum(finding.verdict == UNKNOWN for finding in found)
+        if unknown:
+            notes.append(ngettext("%(n)d thing is not known", "%(n)d things are not known", unknown) % {"n": unknown})
     return " · ".join(notes)

@@ -16,6 +16,8 @@ from vms.views import (
     listing,
     machine,
     moves,
+    preflight,
+    processors,
     schedules,
     systems,
 )
@@ -29,6 +31,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/forget/", systems.forget, name="systems_forget"),
     path("bulk/", bulk.bulk, name="bulk"),
     path("bulk/confirm/", bulk.confirm, name="bulk_confirm"),
+    path("preflight/", preflight.many, name="preflight_many"),
+    path("processors/", processors.processors, name="processors"),
+    path("<uuid:key>/preflight/", preflight.preflight, name="preflight"),
     path("<uuid:key>/", machine.machine, name="detail"),
     path("<uuid:key>/history.json", figures.history, name="history"),
     path("<uuid:key>/screenshot.png", figures.screenshot, name="screenshot"),

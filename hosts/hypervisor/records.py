@@ -50,6 +50,23 @@ class Ability:
 
 
 @dataclass(frozen=True, slots=True)
+class Processors:
+    """Which processors guests run by ``virt`` can have on a host. ``features``: all that one can have; [] where not told.
+
+    ``known_models`` are those that have a name, with libvirt's yes, no or unknown; ``blockers`` the features that one lacks.
+    """
+
+    arch: str
+    virt: str
+    model: str
+    vendor: str
+    features: list[str]
+    known_models: dict[str, str]
+    blockers: dict[str, list[str]]
+    loaders: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotRecord:
     """One snapshot as libvirt describes it."""
 

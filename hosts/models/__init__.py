@@ -1,6 +1,6 @@
 """The rows of the cluster: people, hosts and what they offer, and the record of every change."""
 
-from hosts.models.ability import HostAbility
+from hosts.models.ability import HostAbility, HostProcessors
 from hosts.models.alarm import Alarm
 from hosts.models.audit import AuditEntry
 from hosts.models.filling import Filling
@@ -20,6 +20,7 @@ __all__ = [
     "Host",
     "HostAbility",
     "HostInterfaces",
+    "HostProcessors",
     "Lease",
     "Network",
     "NetworkClaim",

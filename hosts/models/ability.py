@@ -34,3 +34,26 @@ class HostAbility(models.Model):
         if self.words.get(place.partition(".")[0]) == ["no"]:
             return True
         return place in self.words and not self.has(place, word)
+
+
+class HostProcessors(models.Model):
+    """Which processors guests run by ``virt`` can have on ``host``, as hosts.hypervisor.records.Processors has them."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="processors")
+    arch = models.CharField(max_length=20)
+    virt = models.CharField(max_length=20)
+    model = models.CharField(max_length=120, blank=True)
+    vendor = models.CharField(max_length=60, blank=True)
+    features = models.JSONField(default=list)
+    known_models = models.JSONField(default=dict)
+    blockers = models.JSONField(default=dict)
+    #: firmware that the host has for guests
+    loaders = models.JSONField(default=list)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["host", "arch", "virt"], name="one_processors_row_per_virt")]
+
+    def __str__(self) -> str:
+        return f"{self.virt} processors of {self.host_id}"

@@ -22,6 +22,7 @@ from vms.moving import offers, options, saved, wanted
 from vms.moving.move import Move, peer_uri
 from vms.moving.offline import OfflineMove
 from vms.moving.places import look
+from vms.moving.preflight.rows import against_move
 from vms.moving.saved import SavedMove
 from vms.moving.target import check as check_target
 from vms.moving.target import check_disks, copied_volumes
@@ -72,6 +73,8 @@ class Migrate(GuestKind):
             raise NotNow(field, why)
         check_target(arguments, target)
         self._check_mode(vm, (source, target), arguments)
+        if against := against_move(vm, target, arguments):
+            raise Refused(" ".join(against))
 
     def _check_mode(self, vm: VirtualMachine, ends: tuple[Host, Host], arguments: dict[str, Any]) -> None:
         mode = mode_of(arguments, vm.power_state)

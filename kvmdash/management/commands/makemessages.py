@@ -16,9 +16,9 @@ API_TEXTS = settings.BASE_DIR / "kvmdash" / "api_texts.py"
 
 
 class Command(makemessages.Command):
-    """Finds ``say`` too (hosts.hypervisor.sentences) and the API's texts, and makes a catalogue whose diffs are small."""
+    """Finds ``say`` (hosts.hypervisor.sentences), ``sentence`` (vms.moving.preflight) and the API's texts; its diffs are small."""
 
-    xgettext_options = [*makemessages.Command.xgettext_options, "--keyword=say"]
+    xgettext_options = [*makemessages.Command.xgettext_options, "--keyword=say", "--keyword=sentence"]
     #: no guesses: what is new is empty until somebody translates it
     msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
 

@@ -1,0 +1,111 @@
+"""What runs the guest: machine type, emulator, firmware, and the versions on both sides."""
+
+from __future__ import annotations
+
+from vms.moving.preflight.facts import Guest, Hosts, Machine, Platform, Version
+from vms.moving.preflight.finding import Finding, no, ok, sentence, unknown, warning, worst
+
+NOT_TOLD = sentence("%(host)s has not told what it can run.")
+UPDATE = sentence("Bring %(host)s to the version of the other hosts.")
+
+
+def machine_needs(guest: Guest) -> tuple[str, str, str, str]:
+    """Of the machine type and emulator."""
+    return guest.arch, guest.machine, guest.virt, guest.emulator
+
+
+def machine(need: tuple[str, str, str, str], host: Machine, _hosts: Hosts) -> Finding:
+    """Architecture, machine type, KVM and emulator."""
+    arch, kind, virt, emulator = need
+    if not arch:
+        return unknown(sentence("The guest's definition does not say what machine it is."))
+    if host.arch and not host.platforms and arch != host.arch:
+        return no(sentence("Its processors are %(arch)s, the guest needs %(guest)s."), "", arch=host.arch, guest=arch)
+    if not host.platforms:
+        return unknown(NOT_TOLD, host=host.name)
+    platform = host.platforms.get(arch)
+    if platform is None:
+        return no(sentence("%(host)s runs no %(arch)s guests."), host=host.name, arch=arch)
+    found = [*_type(kind, platform, host), *_virt(virt, platform, host), *_emulator(emulator, platform, host)]
+    return worst(
+        found, ok(sentence("%(host)s has the machine type %(machine)s."), host=host.name, machine=kind or arch)
+    )
+
+
+def _type(kind: str, platform: Platform, host: Machine) -> list[Finding]:
+    if not kind or kind in platform.machines:
+        return []
+    text = sentence("QEMU on %(host)s has no machine type %(machine)s.")
+    mend = sentence("A newer QEMU there, or an older machine type for the guest at its next start.")
+    return [no(text, mend, host=host.name, machine=kind)]
+
+
+def _virt(virt: str, platform: Platform, host: Machine) -> list[Finding]:
+    if not virt or virt in platform.virts:
+        return []
+    text, mend = sentence("%(host)s cannot run guests of type %(virt)s."), ""
+    if virt == "kvm":
+        mend = sentence("Switch virtualisation on in its firmware, and load the kvm module.")
+    return [no(text, mend, host=host.name, virt=virt)]
+
+
+def _emulator(emulator: str, platform: Platform, host: Machine) -> list[Finding]:
+    if not emulator or emulator in platform.emulators:
+        return []
+    text = sentence("The guest is run by %(path)s; whether %(host)s has that program is not known.")
+    mend = sentence("Install it there under that path, or take the emulator out of the definition.")
+    return [unknown(text, mend, path=emulator, host=host.name)]
+
+
+def firmware_needs(guest: Guest) -> tuple[str, bool, tuple[str, ...], str, str]:
+    """Of firmware, NVRAM and files that it boots from."""
+    return guest.loader, guest.nvram, guest.files, guest.arch, guest.virt
+
+
+def firmware(need: tuple[str, bool, tuple[str, ...], str, str], host: Machine, _hosts: Hosts) -> Finding:
+    """The files must be at the target too. Of NVRAM the contents travel with the guest."""
+    loader, nvram, files, arch, virt = need
+    if not (loader or files):
+        return ok(sentence("It needs no files of the host to boot."))
+    there = host.processors.get((arch, virt))
+    known = host.opened | frozenset(there.loaders if there is not None else ())
+    missing = [path for path in (loader, *files) if path and path not in known and path not in host.volumes]
+    if missing:
+        return unknown(
+            sentence("It boots from %(path)s; whether %(host)s has that file is not known."),
+            sentence("Put the same file there (for firmware: the same package)."),
+            path=missing[0],
+            host=host.name,
+        )
+    if nvram:
+        return ok(sentence("%(host)s has the firmware; the variables in NVRAM are sent along."), host=host.name)
+    return ok(sentence("%(host)s has the files that it boots from."), host=host.name)
+
+
+def version_needs(guest: Guest) -> int | None:
+    """Where it is now."""
+    return guest.host
+
+
+def versions(source_id: int | None, host: Machine, hosts: Hosts) -> Finding:
+    """Forwards is what QEMU and libvirt promise; backwards is what may work."""
+    source = hosts.get(source_id) if source_id is not None else None
+    if source is None or not (source.qemu and host.qemu and source.libvirt and host.libvirt):
+        return unknown(sentence("The versions of the two hosts are not both known."))
+    words = {
+        "host": host.name,
+        "source": source.name,
+        "there": f"QEMU {_text(host.qemu)}, libvirt {_text(host.libvirt)}",
+        "here": f"QEMU {_text(source.qemu)}, libvirt {_text(source.libvirt)}",
+    }
+    if host.qemu < source.qemu or host.libvirt < source.libvirt:
+        text = sentence("%(host)s is older (%(there)s; here %(here)s): moving backwards may fail.")
+        return warning(text, UPDATE, **words)
+    if host.qemu > source.qemu or host.libvirt > source.libvirt:
+        text = sentence("%(host)s is newer (%(there)s; here %(here)s). The way there is safe; the way back may fail.")
+        return ok(text, **words)
+    return ok(sentence("Both have %(here)s."), **words)
+
+
+def _text(version: Version) -> str:
+    return ".".join(str(number) for number in version)
