@@ -5,6 +5,7 @@ from __future__ import annotations
 from vms.moving.preflight.facts import Card, Guest, Hosts, Machine
 from vms.moving.preflight.finding import Finding, no, ok, sentence, unknown, warning, worst
 
+HERE = ok(sentence("It is already there."))
 BY_TLS = sentence(
     "Nobody has moved from %(source)s to %(host)s yet: "
     "%(source)s needs a client certificate for %(peer)s, and ports 16514 and 49152–49215 open."
@@ -89,6 +90,8 @@ def road(source_id: int | None, host: Machine, hosts: Hosts) -> Finding:
     """Ports and certificates between the two hosts are known only from moves that went well."""
     source = hosts.get(source_id) if source_id is not None else None
     words = {"host": host.name, "source": source.name if source is not None else "?", "peer": host.peer}
+    if source_id == host.id:
+        return HERE
     if source_id is not None and source_id in host.reached_from:
         return ok(sentence("A guest has moved from %(source)s to %(host)s before."), **words)
     if not host.peer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vms.moving.preflight.facts import Guest, Hosts, Machine
 from vms.moving.preflight.finding import Finding, no, ok, sentence, unknown, warning
 
+Known = tuple[str, bool, str, str, str, bool, bool, int | None]
 #: states of a guest that can be moved while it runs
 MOVABLE = ("running", "paused")
 OFF = "shutoff"
@@ -33,19 +34,21 @@ def host_state(source_id: int | None, host: Machine, _hosts: Hosts) -> Finding:
     return ok(sentence("%(host)s is connected."), **words)
 
 
-def guest_needs(guest: Guest) -> tuple[str, bool, str, str, str, bool, bool]:
+def guest_needs(guest: Guest) -> Known:
     """Its state, and what it is known by."""
     own_files = guest.nvram or guest.tpm == "emulator"
-    return guest.state, guest.present, guest.uuid, guest.name, guest.trouble, guest.saved, own_files
+    return guest.state, guest.present, guest.uuid, guest.name, guest.trouble, guest.saved, own_files, guest.host
 
 
-def guest_state(need: tuple[str, bool, str, str, str, bool, bool], host: Machine, _hosts: Hosts) -> Finding:
+def guest_state(need: Known, host: Machine, _hosts: Hosts) -> Finding:
     """It runs, or is off; neither itself nor its name may be at the target already."""
-    state, present, uuid, name, trouble, saved, own_files = need
+    state, present, uuid, name, trouble, saved, own_files, source_id = need
     if not present:
         return no(sentence("It is on no host that we see."))
     if state not in (*MOVABLE, OFF):
         return no(sentence("It is neither running nor off."), sentence("Start it, or force it off."))
+    if source_id == host.id:
+        return RUNS
     if uuid in host.running:
         return no(
             sentence("It seems to run on %(host)s too."),
