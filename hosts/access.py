@@ -30,6 +30,8 @@ VERBS: dict[str, User.Role] = {
     "vm.forget": User.Role.OPERATOR,
     "vm.snapshot_schedule": User.Role.OPERATOR,
     "volume.download": User.Role.OPERATOR,
+    "host.maintenance": User.Role.OPERATOR,
+    "vm.plan": User.Role.OPERATOR,
     "host.manage": User.Role.ADMINISTRATOR,
     "pool.manage": User.Role.ADMINISTRATOR,
     "people.manage": User.Role.ADMINISTRATOR,
@@ -94,6 +96,8 @@ VIEW_VERBS = {
     "vms.definitionversion": "vm.view",
     "vms.consolesession": "vm.view",
     "vms.snapshotschedule": "vm.view",
+    "vms.moveplan": "vm.view",
+    "vms.planstep": "vm.view",
 }
 
 

@@ -20,13 +20,14 @@ ROADS = {
     "api": pgettext_lazy("by way of", "API"),
     "console": pgettext_lazy("by way of", "console"),
     "command": pgettext_lazy("by way of", "command"),
+    "plan": pgettext_lazy("by way of", "plan"),
     "schedule": pgettext_lazy("by way of", "schedule"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, from where, by which road (page, api, console, command, schedule)."""
+    """Who asks, from where, by which road (page, api, console, command, plan, schedule)."""
 
     user: User | None
     address: str | None = None

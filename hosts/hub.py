@@ -156,6 +156,7 @@ class Hub:
 
 #: topics that make whole lists stale, so that pages read them again → the verb that lets see such a list
 STALE_TOPICS = {
+    "plans": "vm.view",
     "vms": "vm.view",
     "vms-states": "vm.view",
     "hosts": "host.view",

@@ -27,6 +27,7 @@ from vms import deleting
 from vms.api_create import add_to as add_creation
 from vms.api_definition import router as definition_router
 from vms.api_moves import router as moves_router
+from vms.api_plans import router as plans_router
 from vms.api_preflight import router as preflight_router
 from vms.api_schedules import router as schedules_router
 from vms.api_schemas import (
@@ -56,6 +57,7 @@ add_creation(router)
 router.add_router("", schedules_router)
 router.add_router("", moves_router)
 router.add_router("", preflight_router)
+router.add_router("", plans_router)
 #: columns that are large, and that a list does not tell
 NOT_LISTED = ("description", "disks", "nics", "graphics", "devices", "search_text")
 

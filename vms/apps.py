@@ -12,8 +12,10 @@ class VmsConfig(AppConfig):
     def ready(self) -> None:
         from hosts import timers
         from vms import fragments, inventory, operations, scheduling
+        from vms.moving.plans import driving
 
         operations.load_kinds()
         inventory.register()
         fragments.register()
         timers.every(scheduling.LOOK_SECONDS, scheduling.look)
+        timers.every(driving.LOOK_SECONDS, driving.look)

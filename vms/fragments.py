@@ -9,7 +9,7 @@ from hosts.fragments import Context, Fragment
 from hosts.models import User
 from vms import inventory
 from vms.console import fragments as console_fragments
-from vms.views import agent, definition, devices, machine, parts, rows, snapshots
+from vms.views import agent, definition, devices, machine, parts, plans, rows, snapshots
 
 
 def register() -> None:
@@ -29,6 +29,7 @@ def register() -> None:
         ("vm-definitions", "vms/_definition_versions.html", definition.versions),
     ):
         fragments.register(Fragment(name, template, "vm.view", _topics, _of(part)))
+    fragments.register(Fragment("plan", "vms/_plan.html", "vm.view", lambda key: [f"plan:{key}"], plans.part))
     for tab in machine.COUNTS:
         name, counted = f"vm-{tab}-count", machine.count(tab)
         fragments.register(Fragment(name, "ui/_tab_count.html", "vm.view", _topics, _of(counted), late=True))

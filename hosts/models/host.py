@@ -91,6 +91,10 @@ class Host(models.Model):
     cpu_percent = models.FloatField(null=True, editable=False)
     memory_used = models.BigIntegerField(null=True, editable=False)
 
+    #: since when no guest is to come to it, and who said so; None while it takes part
+    maintenance_since = models.DateTimeField(null=True, editable=False)
+    maintenance_by = models.CharField(max_length=150, blank=True, editable=False)
+
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -101,6 +105,11 @@ class Host(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("hosts:detail", args=[self.name])
+
+    @property
+    def in_maintenance(self) -> bool:
+        """Whether new guests and moves keep away from it."""
+        return self.maintenance_since is not None
 
     @property
     def is_connected(self) -> bool:

@@ -103,6 +103,23 @@ def enqueue_each(kind_name: str, wanted: Sequence[tuple[Any, Mapping[str, Any]]]
         return _begin_all(kind, parent, len(wanted), actor)
 
 
+def enqueue_child(
+    kind_name: str, row: Any, arguments: Mapping[str, Any], actor: Actor, parent: Operation | None
+) -> Operation:
+    """Ask for one more change under a parent that asks bit by bit; one that is refused says so in its row.
+
+    Raises InvalidArguments.
+    """
+    kind = get(kind_name)
+    subject = kind.subject(row)
+    with said.kept(), transaction.atomic():
+        operation = _child(kind, subject, arguments, actor, parent, kind.clean(arguments))
+        refused = operation.state == Operation.State.REFUSED
+        asked = {"result": "refused" if refused else "queued", "operation": str(operation.id)}
+        audit.record(actor, kind.verb, subject.name, subject_uuid=subject.uuid, **asked)
+    return operation
+
+
 def _reason(error: Exception) -> str:
     """Why it was refused, in English for the records; whoever asked hears it in their own language."""
     with said.kept():
@@ -116,14 +133,14 @@ def _child(
     subject: Subject,
     arguments: Mapping[str, Any],
     actor: Actor,
-    parent: Operation,
+    parent: Operation | None,
     cleaned: dict[str, Any] | None = None,
-) -> None:
+) -> Operation:
     """``cleaned``: what stands in the row of one that is refused, where that is not what was given."""
     try:
-        _create(kind, subject, arguments, actor, parent)
+        return _create(kind, subject, arguments, actor, parent)
     except (Refused, access.Denied) as error:
-        Operation.objects.create(
+        return Operation.objects.create(
             **_columns(kind, subject, dict(arguments) if cleaned is None else cleaned, actor),
             parent=parent,
             state=Operation.State.REFUSED,
@@ -237,6 +254,9 @@ def _cancel_queued(pk: Any, actor: Actor) -> bool:
 
 
 def _cancel_children(parent: Operation, actor: Actor) -> None:
+    if "plan" in parent.arguments:
+        # Whoever asks bit by bit is told to ask for nothing more.
+        OperationSignal.objects.create(operation=parent, name="cancel", actor_name=actor.label)
     for child in parent.children.filter(state__in=Operation.ACTIVE):
         if not _cancel_queued(child.pk, actor) and get(child.kind).cancellable:
             with suppress(Refused):  # It has ended meanwhile.

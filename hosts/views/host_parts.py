@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.core.cache import cache
@@ -69,8 +70,21 @@ def main_actions(host: Host, user: User) -> list[dict[str, Any]]:
 
 def more_actions(host: Host, user: User) -> list[dict[str, Any]]:
     """The menu of the head."""
-    if not access.may(user, "host.manage"):
-        return []
+    found = _maintenance(host) if access.may(user, "host.maintenance") else []
+    return [*found, *(_managing(host) if access.may(user, "host.manage") else [])]
+
+
+def _maintenance(host: Host) -> list[dict[str, Any]]:
+    switch = f"{reverse('vms:maintenance', args=[host.name])}?on={'false' if host.in_maintenance else 'true'}"
+    empty = f"{reverse('vms:plans')}?{urlencode({'host': host.name})}"
+    label = _("End maintenance") if host.in_maintenance else _("Maintenance, guests stay")
+    return [
+        {"label": _("Plan to empty it …"), "icon": "arrows-move", "method": "post", "url": empty},
+        {"label": label, "icon": "tool", "method": "post", "url": switch},
+    ]
+
+
+def _managing(host: Host) -> list[dict[str, Any]]:
     return [
         {"label": _("Edit"), "icon": "edit", "url": reverse("hosts:edit", args=[host.name])},
         _switch(host),

@@ -88,9 +88,10 @@ class Program:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    def api(self, path: str, body: Any = None, *, token: str | None = None) -> Any:
-        """GET, or POST when there is a body; (status, answer)."""
-        request = urllib.request.Request(f"{self.url}/api/v1/{path}", method="GET" if body is None else "POST")
+    def api(self, path: str, body: Any = None, *, token: str | None = None, method: str = "") -> Any:
+        """GET, or POST when there is a body, unless ``method`` says otherwise; (status, answer)."""
+        method = method or ("GET" if body is None else "POST")
+        request = urllib.request.Request(f"{self.url}/api/v1/{path}", method=method)
         request.add_header("Authorization", f"Bearer {self.token if token is None else token}")
         if body is not None:
             request.add_header("Content-Type", "application/json")

@@ -252,6 +252,7 @@ def test_every_verb_is_asked_for_on_some_road() -> None:
     asked |= set(access.VIEW_VERBS.values()) | set(PAGES.values()) | set(hub.STALE_TOPICS.values())
     # These have pages and tests of their own.
     elsewhere = {"vm.console", "vm.console_view", "vm.forget", "vm.snapshot_schedule", "volume.download"}
+    elsewhere |= {"vm.plan", "host.maintenance"}
     assert set(LEAST) - asked <= elsewhere | {verb for verb in LEAST if verb.endswith(".manage")}
 
 

@@ -50,7 +50,9 @@ def review(place: Place, arguments: dict[str, Any]) -> Review:
 
 
 def _host(host: Host) -> Iterator[Finding]:
-    if not host.enabled:
+    if host.in_maintenance:
+        yield Finding("wrong", "host", _("%(host)s is in maintenance.") % {"host": host.name})
+    elif not host.enabled:
         yield Finding("wrong", "host", _("Host %(host)s is disabled.") % {"host": host.name})
     elif not host.is_connected:
         why = {"host": host.name, "why": host.state_words or host.get_state_display()}

@@ -4,6 +4,7 @@ from vms.models.console import ConsoleSession, ConsoleTicket
 from vms.models.definition import DefinitionVersion, TypedSecrets
 from vms.models.machine import Sighting, Tag, VirtualMachine
 from vms.models.move import MoveRecord, MoveSettings
+from vms.models.plan import MovePlan, PlanStep
 from vms.models.schedule import SnapshotSchedule
 from vms.models.systems import SystemDatabase
 
@@ -11,8 +12,10 @@ __all__ = [
     "ConsoleSession",
     "ConsoleTicket",
     "DefinitionVersion",
+    "MovePlan",
     "MoveRecord",
     "MoveSettings",
+    "PlanStep",
     "Sighting",
     "SnapshotSchedule",
     "SystemDatabase",

@@ -146,6 +146,7 @@ def _machine(row: Host) -> Machine:
         state=row.state,
         why=row.state_words or str(row.get_state_display()),
         enabled=row.enabled,
+        maintenance=row.in_maintenance,
         arch=row.arch,
         hypervisor=row.hypervisor_type,
         libvirt=_version(row.libvirt_version),
