@@ -293,6 +293,7 @@ def test_the_page_is_a_form_while_it_is_a_draft_and_tells_how_it_goes_afterwards
     assert made.status_code == 302
     text = client.get(made["Location"]).content.decode()
     assert f'name="action-{vms[0].pk}"' in text and "Save and begin" in text and "A guess" in text
+    assert "virsh migrate web-0 qemu+tcp://kvm" in text
     assert "Save and begin" not in browser(people["viewer"]).get(made["Location"]).content.decode()
     plan = MovePlan.objects.get()
     fields = {f"action-{vm.pk}": "move" for vm in vms} | {f"target-{vm.pk}": "kvm2" for vm in vms}

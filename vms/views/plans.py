@@ -27,6 +27,8 @@ from vms.views.listing import page_number
 from vms.views.rows import parse_uuid
 
 A_PAGE = 50
+#: commands that a draft shows: each costs a query or two
+COMMANDS_SHOWN = 20
 State = MovePlan.State
 
 
@@ -120,6 +122,9 @@ def context_of(found: MovePlan, user: User) -> dict[str, Any]:
         "guessed": any(step.guessed for step in going),
         "rooms": rooms(steps, hosts),
         "hosts": [host for host in hosts if not host.in_maintenance and host.is_connected],
+        "commands": "\n".join(filter(None, (driving.command_of(found, step) for step in going[:COMMANDS_SHOWN])))
+        if found.state == State.DRAFT
+        else "",
         "may": may,
         "editable": may and found.state == State.DRAFT,
         "may_back": may and found.state == State.DONE and found.purpose != MovePlan.Purpose.BACK,

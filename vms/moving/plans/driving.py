@@ -23,7 +23,7 @@ from hosts.audit import Actor
 from hosts.hypervisor.sentences import say
 from hosts.models import Host, Operation
 from hosts.operations import queue
-from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.kind import InvalidArguments, Refused, get
 from hosts.said import kept
 from vms.models import MovePlan, PlanStep
 from vms.moving.plans.making import VERB
@@ -229,6 +229,17 @@ def _ask(plan: MovePlan, step: PlanStep) -> str:
         return str(error)
     step.operation = made
     return str(made.error.get("message", "")) if made.state == Operation.State.REFUSED else ""
+
+
+def command_of(plan: MovePlan, step: PlanStep) -> str:
+    """The step as a command that a person could type; '' where there is none."""
+    if step.action not in KINDS:
+        return ""
+    kind = get(KINDS[Action(step.action)])
+    try:
+        return kind.virsh(kind.subject(step.vm), kind.clean(_arguments(plan, step)))
+    except Refused:
+        return ""
 
 
 def _moved_meanwhile(step: PlanStep) -> str:
