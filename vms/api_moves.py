@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -10,10 +10,13 @@ from django.utils.translation import gettext_noop
 from ninja import Field, Router, Schema
 
 from hosts import access
+from hosts.api_schemas import Body
 from hosts.api_tools import find
 from hosts.models import Operation
-from hosts.problems import ANY
+from hosts.problems import ANY, CHANGE
+from hosts.requests import actor_of
 from vms.models import MoveRecord, VirtualMachine
+from vms.moving import policies
 from vms.moving.curve import Point, forecast
 from vms.moving.leftovers import leftovers_of
 
@@ -53,6 +56,44 @@ class MoveOut(Schema):
     points: list[PointOut]
     steered: list[dict[str, Any]] = Field(description="What was asked meanwhile: t, who, what, value, done.")
     forecast: ForecastOut | None = Field(description="Of one that is under way.")
+
+
+class PolicyOut(Schema):
+    """A named way to move guests: `values` are arguments of `migrate`; what is not among them is as usual."""
+
+    name: str
+    label: str
+    words: str
+    values: dict[str, Any]
+    used: bool = Field(description="Whether it is what is meant in this cluster where nothing is said.")
+
+
+class PolicyBody(Body):
+    """Which one."""
+
+    policy: Literal["safe", "fast", "never-pause", "huge"]
+
+
+def _policies() -> list[PolicyOut]:
+    used = policies.of_cluster().name
+    return [
+        PolicyOut(name=one.name, label=str(one.label), words=str(one.words), values=one.values, used=one.name == used)
+        for one in policies.POLICIES.values()
+    ]
+
+
+@router.get("policies", response={200: list[PolicyOut], **ANY}, summary="Policies of moves")
+def list_policies(request: HttpRequest) -> list[PolicyOut]:
+    """Named ways to move guests."""
+    access.require(request.user, "vm.view")
+    return _policies()
+
+
+@router.post("policies", response={200: list[PolicyOut], **CHANGE}, summary="Choose the cluster's policy of moves")
+def choose_policy(request: HttpRequest, body: PolicyBody) -> list[PolicyOut]:
+    """It is what is meant from now on where a move says nothing else."""
+    policies.choose(body.policy, actor_of(request, "api"))
+    return _policies()
 
 
 class LeftDefinitionOut(Schema):

@@ -133,7 +133,7 @@ def test_an_operation_is_told_with_progress_log_error_and_virsh(
     assert [line["text"] for line in told["log"]] == ["On its way."]
     assert told["error"]["message"] == "It broke."
     assert told["virsh"].startswith("virsh migrate web1")
-    assert told["signals"] == ["bandwidth", "downtime", "suspend"]
+    assert told["signals"] == ["bandwidth", "downtime", "suspend", "post-copy", "recover"]
     assert told["cancellable"] is False
     assert api["operator"].get(f"operations/{operation.pk}").json()["cancellable"] is True
 

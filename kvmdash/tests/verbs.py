@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hosts.models import Host
 from hosts.operations.kind import registry
-from kvmdash.tests.cluster import DEFINITION, VM1
+from kvmdash.tests.cluster import DEFINITION, VM1, VM3
 from vms.history import meaning
 from vms.models import Sighting, VirtualMachine
 from vms.operations.base import GuestKind
@@ -58,6 +59,10 @@ def ready_for(name: str) -> None:
         VirtualMachine.objects.update(
             disks=[{**disk, "target": "vda", "source": "/elsewhere/d.qcow2", "bus": "virtio"}]
         )
+    if name == "tidy":
+        for sighting in Sighting.objects.filter(vm__uuid__in=[VM1, VM3]).select_related("vm", "host"):
+            other = Host.objects.exclude(pk=sighting.host_id).filter(state="connected").first()
+            Sighting.objects.create(vm=sighting.vm, host=other, power_state="shutoff", name=sighting.name)
     if name.startswith("snapshot-"):
         disk = {"device": "disk", "readonly": False, "format": "qcow2", "type": "file", "target": "vda", "source": "/d"}
         old = {"name": "old", "parent": "", "created": 1, "state": "shutoff", "memory": "no", "description": ""}

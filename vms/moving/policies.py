@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+
+from hosts import access, audit
+from hosts.audit import Actor
+from hosts.operations.kind import InvalidArguments
+from vms.models import MoveSettings
+
+#: who chooses for the cluster
+VERB = "host.manage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,17 @@ POLICIES = {policy.name: policy for policy in (SAFE, FAST, NEVER_PAUSE, HUGE)}
 
 def of_cluster() -> Policy:
     """The one that is used where nothing is said."""
-    from vms.models import MoveSettings
-
     return POLICIES.get(MoveSettings.load().policy, SAFE)
+
+
+def choose(name: str, actor: Actor) -> Policy:
+    """Use that one from now on. Raises access.Denied, and InvalidArguments for a name that is not known."""
+    access.require(actor.user or AnonymousUser(), VERB)
+    policy = POLICIES.get(name)
+    if policy is None:
+        raise InvalidArguments("policy", _("One of: %(values)s.") % {"values": ", ".join(POLICIES)})
+    with transaction.atomic():
+        values = {"policy": policy.name, "changed_by": actor.label, "changed_at": timezone.now()}
+        MoveSettings.objects.update_or_create(pk=1, defaults=values)
+        audit.record(actor, "moves.policy", policy.name)
+    return policy

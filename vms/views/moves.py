@@ -64,6 +64,9 @@ def _words(one: dict[str, Any]) -> str:
         "suspend": lambda: _("the guest paused"),
         "cancel": lambda: _("stop"),
         "abort": lambda: _("stop, as its time was over"),
+        "post-copy": lambda: _("the switch to post-copy"),
+        "converge": lambda: _("a pause of up to a minute, as its time was over"),
+        "recover": lambda: _("another try to bring it together"),
     }
     return words[one["what"]]() if one["what"] in words else str(one["what"])
 

@@ -112,9 +112,15 @@ def sightings(vm: VirtualMachine, user: User) -> Context:
         "split_brain": len(running) > 1 and vm.suspected_at is not None,
         "arriving": arriving,
         "unfinished": unfinished,
-        "leftovers": leftovers_of(vm),
-        "tidy": action("tidy", vm, user, busy_reason(active(vm, user))),
+        **_left_behind(vm, user),
     }
+
+
+def _left_behind(vm: VirtualMachine, user: User) -> Context:
+    leftovers = leftovers_of(vm)
+    return (
+        {"leftovers": leftovers, "tidy": action("tidy", vm, user, busy_reason(active(vm, user)))} if leftovers else {}
+    )
 
 
 def _is_given_up(present: list[Sighting], copies: list[Sighting]) -> bool:
