@@ -77,18 +77,11 @@ def links(page: Page, path: str) -> list[str]:
     return [link.get_attribute("href") or "" for link in page.locator("#page [data-row-link]").all()]
 
 
-def plans(page: Page, guests: list[str]) -> dict[str, tuple[str, Step]]:
-    """A draft; it is made for the picture where there is none."""
-    address = "/vms/plans/"
-    known = [link.get_attribute("href") or "" for link in page.locator("#plan-list tbody a").all()]
-    if not known and guests:
-        page.goto("/vms/")
-        token = page.context.cookies()
-        sent = next((one["value"] for one in token if one["name"].endswith("csrftoken")), "")
-        page.request.post(address, form={"ids": guests[0], "csrfmiddlewaretoken": sent}, headers={"Referer": page.url})
-        page.goto(address)
-        known = [link.get_attribute("href") or "" for link in page.locator("#plan-list tbody a").all()]
-    return {"plan": (known[0], nothing)} if known else {}
+def plan_drafted(page: Page) -> None:
+    """A step that makes a plan for the first guests of the list, and waits for its page."""
+    tick(2)(page)
+    page.locator("[data-bulk-bar] [hx-post$='/plans/']").first.click(timeout=4000)
+    page.wait_for_url(re.compile(r"/vms/plans/[0-9a-f-]{36}/"))
 
 
 def storage(page: Page) -> dict[str, tuple[str, Step]]:
@@ -159,6 +152,7 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         "vm-preflight": (f"{vm}preflight/", nothing),
         "vms-preflight": ("/vms/preflight/?" + "&".join(f"vm={one['uuid']}" for one in guests[:20]), nothing),
         "plans": ("/vms/plans/", nothing),
+        "plan": ("/vms/", plan_drafted),
         "balance": ("/vms/balance/", nothing),
         "processors": ("/vms/processors/", nothing),
         "vm-notes": (f"{vm}do/set-metadata/", nothing),
@@ -199,7 +193,6 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         f"host-{tab}": (f"{host}{tab}/", nothing) for tab in ("guests", "storage", "networks", "operations", "settings")
     }
     found |= {f"vm-definition-{part}": (f"{vm}definition/{part}/", nothing) for part in ("edit", "versions", "compare")}
-    found |= plans(page, [one["uuid"] for one in running])
     found |= storage(page)
     found |= networks(page)
     operations = page.request.get("/api/v1/operations?page_size=50").json()["items"]
