@@ -217,7 +217,9 @@ def _guarded(view: View) -> View:
             response = api.on_exception(request, error)
         if response.status_code == 405:
             detail = _("This address does not take %(method)s.") % {"method": request.method}
-            response = answer(405, detail, headers={"Allow": response["Allow"]})
+            # The framework keeps them in a set: each process would tell them in an order of its own.
+            allowed = ", ".join(sorted(response["Allow"].split(", ")))
+            response = answer(405, detail, headers={"Allow": allowed})
         patch_cache_control(response, private=True, no_store=True)
         return response
 
