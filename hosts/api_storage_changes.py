@@ -51,6 +51,7 @@ ARGUMENTS: dict[str, type[BaseModel]] = {
     "volume-fetch": VolumeFetchBody,
     "volume-clone": VolumeCloneBody,
     "volume-resize": VolumeResizeBody,
+    "volume-read-ova": NoArguments,
     "volume-wipe": VolumeWipeBody,
     "volume-delete": VolumeDeleteBody,
 }

@@ -47,6 +47,13 @@ def set_by_operation(operation: Operation, **columns: Any) -> None:
     Filling.objects.filter(operation=operation).exclude(state=State.ENDED).update(**columns)
 
 
+def mark(operation: Operation, pool: StoragePool, name: str) -> None:
+    """The volume is filled by the operation itself, by nobody's bytes from outside: until it is, nobody is given it."""
+    gone([pool], [name])
+    columns = {"pool": pool, "name": name, "state": State.ENDED, "partial": True}
+    Filling.objects.update_or_create(operation=operation, defaults=columns)
+
+
 def gone(pools: Iterable[StoragePool | int], names: Iterable[str]) -> None:
     """These volumes are not there any more: another of the same name is none of ours."""
     left = Filling.objects.filter(pool__in=list(pools), name__in=list(names), state=State.ENDED, partial=True)

@@ -142,6 +142,7 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         "vms-new-cloud": ("/vms/new/?road=cloud", nothing),
         "vms-new-install": ("/vms/new/?road=install", nothing),
         "vms-new-import": ("/vms/new/?road=import", nothing),
+        "vms-new-ova": ("/vms/new/?road=ova", nothing),
         "vms-systems": ("/vms/systems/", nothing),
         "vms-new-clone": ("/vms/new/?road=clone", nothing),
         "vms-bulk": ("/vms/", steps(tick(3), click("[data-bulk-bar] button[hx-post]"))),

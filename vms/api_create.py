@@ -65,12 +65,19 @@ class CreateBody(Body):
     size: Size | None = Field(None, description="Of its disk, in bytes.")
     pool: Word = Field("", description="Where its disk is made; of a copy: left out, beside the first one's.")
     allocate: bool = Field(False, description="Take the disk's whole size at once.")
-    image: VolumeName | None = Field(None, description="Roads cloud and import: the image, as pool/volume.")
+    image: VolumeName | None = Field(
+        None,
+        description="Roads cloud, import: the image, as pool/volume; ova: the appliance, once it was read (volumes/{id}/read-ova).",
+    )  # fmt: skip
     linked: bool = Field(False, description="The disk lies on the image (of a copy: on the template's disk).")
     iso: VolumeName | None = Field(None, description="Road install: the CD image, as pool/volume.")
     drivers: VolumeName | None = Field(None, description="A second CD, such as virtio-win for Windows.")
     pxe: bool = Field(False, description="Road install: boot from the network.")
     network: Word = Field("", description="Left out: no network card.")
+    networks: dict[Word, Word] | None = Field(
+        None, max_length=wanted.MOST_LISTED,
+        description="Road ova: for each network that the appliance names the host's; those left out are as “network” says.",
+    )  # fmt: skip
     source: uuid.UUID | None = Field(
         None, strict=False, description="Road clone: the guest that is copied; it must be off."
     )
@@ -144,7 +151,7 @@ def add_to(router: Router) -> None:
 
 
 def create(request: HttpRequest, response: HttpResponse, body: CreateBody) -> Accepted:
-    """By one of four roads: install (from a CD image or the network), cloud (an image with a seed), import, clone."""
+    """By one of five roads: install (from a CD image or the network), cloud (an image with a seed), import, ova, clone."""
     host, given = _given(body)
     return accepted(request, response, asking.ask(_hosts(request), host, given, actor_of(request, "api")))
 

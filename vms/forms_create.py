@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -24,6 +25,7 @@ SOURCE: dict[str, Fields] = {
     "cloud": ("image", "linked", "preset"),
     "install": ("iso", "preset", "drivers"),
     "import": ("image", "preset"),
+    "ova": ("image", "preset"),
     "clone": ("source", "linked"),
 }
 PLACE: Fields = ("name", "host", "pool", "network")
@@ -32,6 +34,14 @@ DETAILS: Fields = ("firmware", "machine", "cpu", "bus", "card", "video", "virt",
 FIRST_BOOT: Fields = ("hostname", "user", "password", "ssh_keys", "packages", "address", "gateway", "dns", "user_data")
 AFTER: Fields = ("start", "autostart")
 AS_SUGGESTED = gettext_lazy("as the system and the host suggest")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An appliance that was read: the volume (pool/volume), and the networks that it names."""
+
+    image: str
+    networks: list[str]
 
 
 def _words(name: str, words: tuple[str, ...]) -> list[tuple[str, Any]]:
@@ -44,16 +54,24 @@ def _words(name: str, words: tuple[str, ...]) -> list[tuple[str, Any]]:
 
 
 class CreateForm(CreateFields):
-    """A new guest on one of the roads."""
+    """A new guest on one of the roads; an appliance is first read, and the form filled in with what was found (``reading``)."""
 
-    def __init__(self, *args: Any, road: str, viewer: User, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, road: str, viewer: User, reading: Reading | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.road = road
+        #: the field of each network of the appliance
+        self.plugs: dict[str, str] = {}
+        if reading is not None:
+            self._add_plugs(reading)
         self._keep_only(road)
         self._choose("host", choices.hosts(viewer))
         self._choose("pool", [("", self._no_pool()), *choices.pools(viewer)])
-        self._choose("network", [("", _("none: no network card")), *choices.networks(viewer)])
-        if "image" in self.fields:
+        for name in ("network", *self.plugs):
+            self._choose(name, [("", _("none: no network card")), *choices.networks(viewer)])
+        if reading is not None:
+            self._choose("image", [(reading.image, reading.image)])
+            self.fields["image"].label = _("Appliance")
+        elif "image" in self.fields:
             self._choose("image", [("", _("Choose an image")), *choices.volumes(viewer, iso=False)])
         if road == "install":
             isos = choices.volumes(viewer, iso=True)
@@ -74,6 +92,16 @@ class CreateForm(CreateFields):
         self.initial.setdefault("host", BEST)
         self.initial.setdefault("start", True)
 
+    def _add_plugs(self, reading: Reading) -> None:
+        """A choice for each network that the appliance names."""
+        for number, name in enumerate(reading.networks):
+            field = f"net_{number}"
+            self.plugs[field] = name
+            self.fields[field] = forms.ChoiceField(
+                label=_("Network for “%(name)s”") % {"name": name} if name else _("Network"), required=False,
+                help_text=_("What the appliance's cards of that network are plugged into."),
+            )  # fmt: skip
+
     def _no_pool(self) -> str:
         if self.road == "clone":
             return _("beside the disks of the first")
@@ -81,11 +109,16 @@ class CreateForm(CreateFields):
 
     def _keep_only(self, road: str) -> None:
         has_seed = road in ("cloud", "clone")
-        wanted = {*SOURCE[road], *PLACE, *AFTER, *(FIRST_BOOT if has_seed else ())}
+        wanted = {*SOURCE[road], *PLACE, *AFTER, *self.plugs, *(FIRST_BOOT if has_seed else ())}
         if road == "clone":
             wanted = (wanted | {"with_seed"}) - {"network"}
         else:
             wanted |= {*HARDWARE, *DETAILS}
+        if road == "ova":
+            # Its cards and disks are as many and as large as it says.
+            wanted -= {"network", "size"}
+            self.fields["vcpus"].help_text = _("Left empty: as the appliance says.")
+            self.fields["memory"].help_text = _("Such as 4 GiB. Left empty: as the appliance says.")
         for name in [name for name in self.fields if name not in wanted]:
             del self.fields[name]
         if "allocate" in self.fields and road != "install":
@@ -112,7 +145,7 @@ class CreateForm(CreateFields):
         """The form as the page shows it, step by step."""
         found = [
             {"name": "source", "title": _("What it is made from"), "fields": self.part(SOURCE[self.road])},
-            {"name": "place", "title": _("Name and place"), "fields": self.part(PLACE)},
+            {"name": "place", "title": _("Name and place"), "fields": self.part((*PLACE, *self.plugs))},
             {"name": "hardware", "title": _("Hardware"), "fields": self.part(HARDWARE), "more": self.part(DETAILS)},
             {
                 "name": "first-boot", "title": _("First boot"),
@@ -128,7 +161,8 @@ class CreateForm(CreateFields):
         given = {name: value for name, value in self.cleaned_data.items() if value not in ("", None, False)}
         seed = {name: given.pop(name) for name in SEED if name in given}
         with_seed = given.pop("with_seed", False)
-        found = given | {"road": self.road}
+        plugged = {self.plugs[name]: given.pop(name) for name in self.plugs if name in given}
+        found = given | {"road": self.road} | ({"networks": plugged} if plugged else {})
         found.pop("host", None)
         if found.get("iso") == PXE:
             found = {name: value for name, value in found.items() if name != "iso"} | {"pxe": True}
@@ -143,6 +177,8 @@ class CreateForm(CreateFields):
 
     def blame(self, field: str, message: str) -> None:
         """Take in what was said against an argument."""
+        if field in ("network", "networks") and self.plugs:
+            field = next(iter(self.plugs))
         self.add_error(field if field in self.fields else None, message)
 
 

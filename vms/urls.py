@@ -20,6 +20,7 @@ from vms.views import (
     policies,
     preflight,
     processors,
+    ova,
     schedules,
     systems,
 )
@@ -29,6 +30,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", listing.vm_list, name="list"),
     path("new/", create.new, name="new"),
     path("new/look/", create.look, name="new_look"),
+    path("new/read/", ova.read, name="new_read"),
+    path("new/read/<uuid:key>/", ova.state, name="new_reading"),
     path("systems/", systems.systems, name="systems"),
     path("systems/forget/", systems.forget, name="systems_forget"),
     path("bulk/", bulk.bulk, name="bulk"),

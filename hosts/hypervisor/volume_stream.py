@@ -90,6 +90,13 @@ class VolumeReader:
         _abort(self._connection, stream)
 
 
+def read_range(connection: Connection, pool_uuid: str, name: str, offset: int, length: int) -> bytes:
+    """``length`` bytes from ``offset`` on, held in memory; fewer at the end. Raises as :class:`VolumeWriter` does."""
+    if length <= 0:
+        return b""
+    return b"".join(VolumeReader(connection, pool_uuid, name, offset, length))
+
+
 def length_of(connection: Connection, pool_uuid: str, name: str) -> int:
     """Bytes that reading the whole volume gives: the length of its file or device. Raises NotFound."""
 

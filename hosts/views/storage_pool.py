@@ -87,6 +87,7 @@ def volume_page(request: HttpRequest, name: str, pool: UUID, key: int) -> HttpRe
         "pool": row.pool,
         "use": use_of([row])[row.pk],
         "not_whole": fillings.why_not_whole(row),
+        "is_appliance": row.name.lower().endswith(".ova") and row.absent_since is None,
         "chain": [{"volume": step} if isinstance(step, StorageVolume) else {"path": step} for step in chain_of(row)],
         "actions": volume_actions(row, user_of(request)),
         "nav": "storage",

@@ -217,8 +217,9 @@ TRIALS = {
     ),
     "suspend": Trial(done=_is(libvirt.VIR_DOMAIN_PAUSED)),
 }
-#: those whose bytes need a daemon that stores them: hosts/tests/test_uploads.py and test_fetching.py try them so
-ELSEWHERE = {"volume-fetch", "volume-upload"}
+#: those whose bytes need a daemon that stores them: hosts/tests/test_uploads.py, test_fetching.py
+#: and vms/tests/test_appliances.py try them so
+ELSEWHERE = {"volume-fetch", "volume-read-ova", "volume-upload"}
 #: those that need QEMU, or an agent in the guest: test_lab_disks.py and test_lab_agent.py try them so
 ELSEWHERE |= {"block-copy", "block-resize", "fs-freeze", "fs-thaw", "fs-trim", "guest-info", "set-user-password"}
 #: moves leave nothing behind where there are no moves: test_lab_move_ways.py tries it

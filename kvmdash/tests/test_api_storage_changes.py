@@ -28,6 +28,7 @@ ASKED: dict[str, tuple[str, Any]] = {
     "volume-upload": ("pools/kvm1/images/uploads", {"name": "new.iso", "size": 1 << 20}),
     "volume-fetch": ("pools/kvm1/images/fetch", {"url": "https://example.com/new.iso", "checksum": "0" * 64}),
     "volume-resize": ("volumes/{id}/resize", {"capacity": 20 << 30}),
+    "volume-read-ova": ("volumes/{id}/read-ova", None),
     "volume-wipe": ("volumes/{id}/wipe", {"confirm": "disk.qcow2"}),
     "volume-delete": ("volumes/{id}/delete", None),
 }

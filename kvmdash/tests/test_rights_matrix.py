@@ -68,6 +68,7 @@ LEAST = {
     "volume.delete": "operator",
     "volume.download": "operator",
     "volume.fetch": "operator",
+    "volume.read_ova": "operator",
     "volume.resize": "operator",
     "volume.upload": "operator",
     "volume.wipe": "operator",

@@ -108,6 +108,8 @@ def _space(made: Plan) -> Iterator[Finding]:
     for pool in pools.values():
         mine = [volume for volume in made.volumes if volume.pool.pk == pool.pk]
         takes, grows = sum(volume.takes for volume in mine), sum(volume.capacity for volume in mine)
+        # One disk after the other is unpacked: the room for the largest is enough.
+        takes += max(volume.meanwhile for volume in mine)
         if takes > pool.available:
             text = _("%(takes)s are needed at once, and only %(free)s are free in %(pool)s.")
             yield Finding(
@@ -154,11 +156,13 @@ def _image(made: Plan) -> Iterator[Finding]:
 
 
 def _network(made: Plan) -> Iterator[Finding]:
-    name = made.frame.network
-    if not name:
-        if not made.text:
-            yield Finding("note", "network", _("It has no network card."))
-        return
+    if not made.frame.networks and not made.text:
+        yield Finding("note", "network", _("It has no network card."))
+    for name in dict.fromkeys(made.frame.networks):
+        yield from _one_network(made, name)
+
+
+def _one_network(made: Plan, name: str) -> Iterator[Finding]:
     network = Network.objects.filter(host=made.host, name=name, absent_since=None).first()
     if network is None:
         words = {"host": made.host.name, "name": name[:100]}

@@ -22,6 +22,8 @@ from vms.models import VirtualMachine
 
 #: rows that are offered in one list
 MOST = 500
+#: how appliances are called; libvirt sees no more than bytes in them
+OVA = ".ova"
 Choice = tuple[str, str]
 
 
@@ -41,10 +43,25 @@ def volumes(user: User, *, iso: bool) -> list[Choice]:
     rows = access.visible_to(user, StorageVolume.objects.filter(absent_since=None, trouble="", encrypted=False))
     rows = rows.filter(pool__active=True, pool__absent_since=None, pool__type__in=(*FILES, *DEVICES))
     # What a guest writes to is neither copied nor taken; a seed is for one guest alone.
-    rows = rows.filter(ISO).exclude(name__endswith=SEED) if iso else rows.exclude(ISO).exclude(written())
+    rows = (
+        rows.filter(ISO).exclude(name__endswith=SEED)
+        if iso
+        else rows.exclude(ISO).exclude(written()).exclude(name__iendswith=OVA)
+    )
     rows = fillings.whole_only(rows)
     found = rows.order_by("pool__name", "name").values_list("pool__name", "name", "capacity", "pool__host__name")
     return _once((f"{pool}/{name}", size(capacity), host) for pool, name, capacity, host in found[:MOST])
+
+
+def appliances(user: User) -> list[Choice]:
+    """Volumes that are called .ova, by their row: which file is read matters. What several hosts share is there once."""
+    rows = access.visible_to(user, StorageVolume.objects.filter(absent_since=None, trouble="", name__iendswith=OVA))
+    rows = fillings.whole_only(rows.filter(pool__active=True, pool__absent_since=None))
+    found: dict[tuple[Any, str], Choice] = {}
+    for row in rows.select_related("pool__host").order_by("pool__name", "name", "pool__host__name")[:MOST]:
+        told = f"{row.pool.name}/{row.name} ({size(row.capacity)}, {row.pool.host.name})"
+        found.setdefault((row.pool.shared_key or row.pool_id, row.name), (str(row.pk), told))
+    return list(found.values())
 
 
 def pools(user: User) -> list[Choice]:

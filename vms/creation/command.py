@@ -14,7 +14,22 @@ GIB = 2**30
 
 def command(plan: Plan) -> str:
     """virt-install for what is built anew, virt-clone for a copy; what they cannot do comes before."""
-    return "\n".join(_copy(plan) if plan.text else [*_copied(plan), _install(plan)])
+    return "\n".join(_copy(plan) if plan.text else [*_unpacked(plan), *_copied(plan), _install(plan)])
+
+
+def _unpacked(plan: Plan) -> list[str]:
+    """The disks of an appliance, taken out of it and converted, on the host itself."""
+    lines: list[str] = []
+    for volume in plan.volumes:
+        if volume.how != "unpack" or volume.source is None or volume.part is None:
+            continue
+        if not lines:
+            lines.append(shlex.join(["tar", "-xf", volume.source.path]))
+        form = volume.part.format
+        lines.append(
+            shlex.join(["qemu-img", "convert", "-f", form, "-O", volume.format, volume.part.file, volume.path])
+        )
+    return lines
 
 
 def _copied(plan: Plan) -> list[str]:
@@ -55,7 +70,9 @@ def _install(plan: Plan) -> str:
         else:
             words += ["--disk", f"path={drive.path},device=cdrom"]
     words += ["--pxe"] if arguments.get("pxe") else [] if arguments["road"] == "install" else ["--import"]
-    words += ["--network", f"network={frame.network},model={hardware.card}" if frame.network else "none"]
+    for network in frame.networks:
+        words += ["--network", f"network={network},model={hardware.card}"]
+    words += [] if frame.networks else ["--network", "none"]
     words += ["--graphics", "none" if hardware.video == "none" else "vnc"]
     words += ["--tpm", "model=tpm-crb,backend.type=emulator,backend.version=2.0"] if hardware.tpm else []
     words += ["--autostart"] if arguments.get("autostart") else []
@@ -73,7 +90,7 @@ def _boot(hardware: Hardware) -> list[str]:
 
 
 def _disk(volume: NewVolume, bus: str) -> str:
-    if volume.how == "copy":
+    if volume.how in ("copy", "unpack"):
         return f"path={volume.path},bus={bus}"
     parts = [f"pool={volume.pool.name}", f"size={-(-volume.capacity // GIB)}", f"format={volume.format}", f"bus={bus}"]
     if volume.source is not None:

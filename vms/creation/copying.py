@@ -40,7 +40,7 @@ def plan_copy(host: Host, identity: uuid.UUID, arguments: dict[str, Any]) -> Pla
     if "seed" in arguments:
         pool = volumes[0].pool if volumes else pool_for(host, arguments)
         volumes.append(seed_volume(pool, arguments["name"]))
-    frame = Frame(arguments["name"], identity, vm.vcpus, vm.memory, "", ())
+    frame = Frame(arguments["name"], identity, vm.vcpus, vm.memory, (), ())
     platform = Platform(arch=vm.arch, machine=vm.machine)
     text = sighting.inactive_definition
     return Plan(host, identity, arguments, frame, Hardware(), platform, volumes, drives, None, text, targets)

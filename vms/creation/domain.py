@@ -41,13 +41,13 @@ def mac_for(identity: uuid.UUID, number: int = 0) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What of a guest is neither hardware nor storage. ``boot`` is in order; ``network`` '' is no card."""
+    """What of a guest is neither hardware nor storage. ``boot`` is in order; ``networks`` has one for each card."""
 
     name: str
     uuid: uuid.UUID
     vcpus: int
     memory: int
-    network: str
+    networks: tuple[str, ...]
     boot: tuple[str, ...]
     system: str = ""
 
@@ -153,8 +153,8 @@ def _devices(domain: Definition, frame: Frame, hardware: Hardware, platform: Pla
         devices.controllers.add({"type": "pci", "index": 0, "model": "pcie-root"})
         for _number in range(PORTS):
             devices.controllers.add({"type": "pci", "model": "pcie-root-port"})
-    if frame.network:
-        card = {"mac": mac_for(frame.uuid), "source.network": frame.network, "model": hardware.card}
+    for number, network in enumerate(frame.networks):
+        card = {"mac": mac_for(frame.uuid, number), "source.network": network, "model": hardware.card}
         devices.interfaces.add({"type": "network", **card})
     devices.serials.add({"type": "pty", "port": 0})
     devices.consoles.add({"type": "pty", "port": 0, "target": "serial"})

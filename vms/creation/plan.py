@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hosts.models import Host, StoragePool, StorageVolume
+from vms.appliance.reading import Part
 from vms.creation import domain
 from vms.creation.domain import Drive, Frame
 from vms.creation.hardware import Hardware, Platform
@@ -23,7 +24,10 @@ SEED_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class NewVolume:
-    """A volume that is made. ``how``: empty, copy (of ``source``), link (it lies on ``source``) or upload."""
+    """A volume that is made.
+
+    ``how``: empty, copy (of ``source``), link (it lies on ``source``), unpack (``part`` of the appliance ``source``) or upload.
+    """
 
     key: str
     pool: StoragePool
@@ -33,6 +37,7 @@ class NewVolume:
     how: str = "empty"
     source: StorageVolume | None = None
     allocate: bool = False
+    part: Part | None = None
 
     @property
     def path(self) -> str:
@@ -44,7 +49,14 @@ class NewVolume:
         """Bytes that it takes of its pool at once."""
         if self.allocate or self.pool.type in DEVICES:
             return self.capacity
+        if self.how == "unpack" and self.part is not None:
+            return max(self.part.populated, self.part.size)
         return self.source.allocation if self.how == "copy" and self.source is not None else 0
+
+    @property
+    def meanwhile(self) -> int:
+        """Bytes that it takes besides while it is made, and gives back."""
+        return self.part.size if self.how == "unpack" and self.part is not None else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from hosts.models import Host, StoragePool
 from hosts.operations.storage_base import NotNow
-from vms.creation import databases
+from vms.creation import appliances, databases
 from vms.creation.copying import plan_copy
 from vms.creation.domain import Drive, Frame
 from vms.creation.hardware import Hardware, needs_of, platform_of, suggested
@@ -57,10 +57,18 @@ def hardware_of(arguments: Mapping[str, Any], system: System | None, host: Host 
 
 def _fresh(host: Host, identity: uuid.UUID, arguments: dict[str, Any]) -> Plan:
     system = system_of(arguments)
+    source = appliances.find(host, arguments) if arguments["road"] == appliances.ROAD else None
+    if source is not None:
+        arguments = appliances.hints(source[1], system) | arguments
     hardware = hardware_of(arguments, system, host)
     platform = platform_of(host, hardware.machine, arguments.get("virt", ""))
     _least, well = needs_of(system)
-    volumes, drives = _disk(host, arguments, hardware, well.storage or 0)
+    if source is not None:
+        volumes, drives = appliances.volumes(host, arguments, *source, hardware)
+        networks = appliances.networks(arguments, source[1])
+    else:
+        volumes, drives = _disk(host, arguments, hardware, well.storage or 0)
+        networks = (arguments["network"],) if arguments.get("network") else ()
     cd_bus = "ide" if hardware.machine == "pc" and platform.virt != "test" else "sata"
     for name in ("iso", "drivers"):
         if arguments.get(name):
@@ -74,7 +82,7 @@ def _fresh(host: Host, identity: uuid.UUID, arguments: dict[str, Any]) -> Plan:
         uuid=identity,
         vcpus=arguments.get("vcpus") or well.cpus or 1,
         memory=arguments.get("memory") or well.memory or 2**30,
-        network=arguments.get("network", ""),
+        networks=networks,
         boot=_boot(arguments),
         system=system.id if system is not None else "",
     )

@@ -22,7 +22,7 @@ from vms.creation import seed
 from vms.creation.hardware import BUSES, CARDS, FIRMWARES, MACHINES, PROCESSORS, VIDEOS, VIRTS
 
 KIND = "create"
-ROADS = ("install", "cloud", "import", "clone")
+ROADS = ("install", "cloud", "import", "ova", "clone")
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,62}"
 _NAME = re.compile(rf"{NAME}\Z")
 #: one run of numbers in a name: web-{1..5}, web-{01..12}
@@ -41,7 +41,7 @@ CHOICES = {
 VOLUMES = ("image", "iso", "drivers")
 WORDS = ("preset", "pool", "network")
 SEED = ("hostname", "user", "ssh_keys", "packages", "address", "gateway", "dns", "password", "user_data")
-FIELDS = ("name", "road", "vcpus", "memory", "size", "source", "seed", *FLAGS, *CHOICES, *VOLUMES, *WORDS)
+FIELDS = ("name", "road", "vcpus", "memory", "size", "source", "seed", "networks", *FLAGS, *CHOICES, *VOLUMES, *WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _word(name: str, value: Any) -> str:
 def _of_road(found: dict[str, Any], arguments: Mapping[str, Any]) -> None:
     """What the road cannot do without, and what has no place on it."""
     road = found["road"]
-    needed = {"cloud": "image", "import": "image", "clone": "source"}.get(road)
+    needed = {"cloud": "image", "import": "image", "ova": "image", "clone": "source"}.get(road)
     if road == "clone":
         try:
             found["source"] = str(uuid.UUID(str(arguments.get("source"))))
@@ -168,8 +168,19 @@ def _of_road(found: dict[str, Any], arguments: Mapping[str, Any]) -> None:
         raise NotNow("source", _("Only a copy has a guest that it is made from."))
     if needed and not found.get(needed):
         raise NotNow(needed, _("An image is needed."))
+    if arguments.get("networks") is not None:
+        found["networks"] = _networks(arguments["networks"])
+        if road != "ova":
+            raise NotNow("networks", _("Only an appliance has networks of its own."))
     if road == "install" and bool(found.get("iso")) is bool(found.get("pxe")):
         raise NotNow("iso", _("Either a CD image, or booting from the network."))
+
+
+def _networks(given: Any) -> dict[str, str]:
+    """The appliance's networks, and into which of the host's they are plugged."""
+    if not isinstance(given, dict) or len(given) > MOST_LISTED:
+        raise InvalidArguments("networks", _("Names with values are needed."))
+    return {_word("networks", name): _word("networks", network) for name, network in given.items()}
 
 
 def _seed(given: Any, name: str) -> dict[str, Any]:

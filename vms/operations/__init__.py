@@ -41,4 +41,5 @@ def load_kinds() -> None:
         tidy,
         undefine,
         vcpus,
+        volume_read_ova,
     )

@@ -26,10 +26,11 @@ from vms.creation.wanted import Place
 from vms.models import VirtualMachine
 from vms.operations.base import SEEN_EVERY, SEEN_SECONDS, PowerState
 from vms.operations.making import Making, take_back
+from vms.operations.volume_read_ova import refuse_changed
 
 
 class Create(Kind):
-    """Make a guest of that ``name`` by one of four roads; see vms.creation.wanted for what each takes."""
+    """Make a guest of that ``name`` by one of five roads; see vms.creation.wanted for what each takes."""
 
     name = wanted.KIND
     label = gettext_lazy("New guest")
@@ -122,6 +123,8 @@ def _look(task: Task, made: Plan) -> None:
 
     if is_name_taken(task.connection, made.frame.name):
         raise Refused(_("There is a guest of that name by now; nothing was done."))
+    for source in {volume.source for volume in made.volumes if volume.how == "unpack" and volume.source is not None}:
+        refuse_changed(task, source)
     if made.text:
         state, _reason = Guest(task.connection, task.arguments["source"]).state()
         if state not in OFF:

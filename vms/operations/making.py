@@ -7,10 +7,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from hosts import notify
+from hosts import fillings, notify
 from hosts.hypervisor.errors import HypervisorError, NotFound, Unreachable
 from hosts.hypervisor.sentences import say
-from hosts.models import StorageVolume
+from hosts.models import StoragePool, StorageVolume
 from hosts.operations.kind import Cancelled, Refused
 from hosts.operations.storage_base import follow, told
 from hosts.operations.task import Task
@@ -21,6 +21,7 @@ from vms.creation.domain import mac_for
 from vms.creation.plan import DEVICES, NewVolume, Plan
 from vms.deleting import keeps
 from vms.operations.base import SEEN_EVERY, SEEN_SECONDS
+from vms.operations.unpacking import Unpacking, forget, note
 
 
 class Making:
@@ -71,14 +72,14 @@ class Making:
     def _make_volume(self, volume: NewVolume) -> None:
         volumes = _volumes(self.task, str(volume.pool.uuid))
         entry = [str(volume.pool.uuid), volume.name, volume.pool.name]
-        _note(self.task, entry)
+        note(self.task, entry)
         try:
             self._begin(volume, volumes)
         except Unreachable:
             raise
         except HypervisorError:
             # libvirt takes a volume that it could not make away itself; one that is there now is somebody else's.
-            _forget(self.task, entry)
+            forget(self.task, entry)
             raise
         finally:
             look_again(volume.pool)
@@ -86,6 +87,9 @@ class Making:
         self._paths[volume.key] = volumes.read(volume.name).path
 
     def _begin(self, volume: NewVolume, volumes: Any) -> None:
+        if volume.how == "unpack":
+            Unpacking(self.task, volume).make()
+            return
         form = "" if volume.pool.type in DEVICES else volume.format
         if volume.how == "copy" and volume.source is not None:
             # Devices cannot grow later; files are made as large as what is copied, and grow when all of it is there.
@@ -168,6 +172,7 @@ def _remove(task: Task, pool_uuid: str, name: str, pool_name: str) -> bool:
     volumes = _volumes(task, pool_uuid)
     try:
         if not volumes.exists(name):
+            _not_half_full(task, pool_uuid, name)
             return True
         # libvirtd may still be at it: one that is being made cannot be deleted.
         wait_until_made(task, volumes, name)
@@ -175,7 +180,9 @@ def _remove(task: Task, pool_uuid: str, name: str, pool_name: str) -> bool:
             task.log(say("%(disk)s stays: %(names)s uses it.", disk=name, names=told(users)), "warning")
             return False
         follow(task, volumes.connection, volumes.begin_delete(name))
+        _not_half_full(task, pool_uuid, name)
     except NotFound:
+        _not_half_full(task, pool_uuid, name)
         return True
     except Unreachable:
         raise
@@ -188,25 +195,23 @@ def _remove(task: Task, pool_uuid: str, name: str, pool_name: str) -> bool:
     return True
 
 
+def _not_half_full(task: Task, pool_uuid: str, name: str) -> None:
+    """It is gone, and with it the mark that it is not whole."""
+    fillings.gone(StoragePool.objects.filter(host=task.host, uuid=pool_uuid), [name])
+
+
 def _volumes(task: Task, pool_uuid: str) -> Any:
     from hosts.hypervisor.volume import Volumes
 
     return Volumes(task.connection, pool_uuid)
 
 
-def _note(task: Task, entry: list[str]) -> None:
-    task.progress(now=True, made=[*task.operation.progress.get("made", []), entry])
-
-
-def _forget(task: Task, entry: list[str]) -> None:
-    made = [one for one in task.operation.progress.get("made", []) if list(one) != entry]
-    task.progress(now=True, made=made)
-
-
 def _what(volume: NewVolume) -> str:
     place = f"{volume.pool.name}/{volume.name}"
     if volume.how == "copy" and volume.source is not None:
         return say("copy %(from)s to %(to)s", **{"from": volume.source.name, "to": place})
+    if volume.how == "unpack" and volume.part is not None:
+        return say("unpack %(from)s to %(to)s", **{"from": volume.part.file, "to": place})
     if volume.how == "link" and volume.source is not None:
         return say("%(to)s, on top of %(from)s", **{"from": volume.source.name, "to": place})
     return (

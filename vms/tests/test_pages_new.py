@@ -18,7 +18,7 @@ FILLED = {
     "name": "web-1", "host": "kvm1", "pool": "images", "network": "default", "image": "images/base.qcow2", "memory": "1 GiB",
     "vcpus": "2", "user": "ada", "password": "hunter2-hunter2", "start": "on",
 }  # fmt: skip
-ROADS = ("cloud", "install", "import", "clone")
+ROADS = ("cloud", "install", "import", "ova", "clone")
 
 
 @pytest.fixture

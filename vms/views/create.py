@@ -22,6 +22,7 @@ from vms.creation.asking import Preview
 from vms.creation.plan import Plan
 from vms.creation.wanted import KIND, ROADS
 from vms.forms_create import CreateForm, chosen_guest
+from vms.views import ova
 from vms.views.definition import highlighted
 
 VERB = f"vm.{KIND}"
@@ -40,21 +41,26 @@ def new(request: HttpRequest) -> HttpResponse:
     road = request.GET.get("road", "")
     if road not in ROADS:
         return render(request, "vms/new.html", {"roads": roads(), "nav": "vms"})
+    operation = ova.asked_for(request) if road == ova.ROAD else None
+    if road == ova.ROAD and (operation is None or not ova.is_read(operation)):
+        return ova.page(request, operation, roads())
+    reading = ova.reading_of(operation) if operation is not None else None
     if request.method != "POST":
         known = {name: request.GET[name] for name in KNOWN if request.GET.get(name)}
         known |= {"source": chosen_guest(request.GET.get("source", ""))}
-        return _page(request, CreateForm(road=road, viewer=user_of(request), initial=known))
-    form = CreateForm(request.POST, road=road, viewer=user_of(request))
+        known |= ova.filled_in(operation) if operation is not None else {}
+        return _page(request, CreateForm(road=road, viewer=user_of(request), reading=reading, initial=known))
+    form = CreateForm(request.POST, road=road, viewer=user_of(request), reading=reading)
     if not form.is_valid():
         return _page(request, form, 422)
     try:
-        operation = asking.ask(_hosts(request), form.host_name, form.arguments(), actor_of(request))
+        asked = asking.ask(_hosts(request), form.host_name, form.arguments(), actor_of(request))
     except Denied as error:
         return answers.refused(request, error, nav="vms")
     except Refused as error:
         form.blame(getattr(error, "field", ""), str(error))
         return _page(request, form, 422)
-    return answers.accepted(request, operation, _("%(name)s is being made.") % {"name": form.cleaned_data["name"]})
+    return answers.accepted(request, asked, _("%(name)s is being made.") % {"name": form.cleaned_data["name"]})
 
 
 @sensitive_post_parameters("password", "user_data")
@@ -64,7 +70,12 @@ def look(request: HttpRequest) -> HttpResponse:
     if (denied := _denied(request)) is not None:
         return denied
     road = request.GET.get("road", "")
-    form = CreateForm(request.POST, road=road if road in ROADS else ROADS[0], viewer=user_of(request))
+    operation = ova.asked_for(request) if road == ova.ROAD else None
+    if road == ova.ROAD and (operation is None or not ova.is_read(operation)):
+        return render(request, "vms/_new_review.html", {"review": {}})
+    reading = ova.reading_of(operation) if operation is not None else None
+    known = road if road in ROADS else ROADS[0]
+    form = CreateForm(request.POST, road=known, viewer=user_of(request), reading=reading)
     return render(request, "vms/_new_review.html", {"review": _review(request, form)})
 
 
@@ -72,6 +83,8 @@ def _page(request: HttpRequest, form: CreateForm, status: int = 200) -> HttpResp
     road = next(one for one in roads() if one["name"] == form.road)
     review = _review(request, form) if form.is_bound and form.is_valid() else {}
     context = {"form": form, "road": road, "roads": roads(), "review": review, "nav": "vms"}
+    operation = ova.asked_for(request) if form.road == ova.ROAD else None
+    context |= {"appliance": ova.told(operation), "reading": operation} if operation is not None else {}
     return render(request, "vms/new_form.html", context, status=status)
 
 
@@ -121,7 +134,7 @@ def _facts(plan: Plan, form: CreateForm) -> list[tuple[Any, str]]:
         return found
     return [
         *found,
-        (_("Network"), frame.network or _("none")),
+        (_("Network"), ", ".join(frame.networks) or _("none")),
         *[(form[name].label, form.words(name, getattr(hardware, name))) for name in FACTS],
     ]
 
@@ -141,6 +154,11 @@ def roads() -> list[dict[str, str]]:
         {
             "name": "import", "icon": "file-import", "title": _("Existing disk"),
             "text": _("A disk image that has a system in it already: used where it is, or copied."),
+        },
+        {
+            "name": "ova", "icon": "package-import", "title": _("Appliance (OVA)"),
+            "text": _("A guest packed into one .ova file by VirtualBox, VMware or others: its disks are converted, and "
+                      "its description fills in the form."),
         },
         {
             "name": "clone", "icon": "copy", "title": _("Copy of a guest"),
