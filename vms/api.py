@@ -44,6 +44,7 @@ from vms.api_schemas import (
     WatcherOut,
     verbs,
 )
+from vms.api_systems import router as systems_router
 from vms.console.access import console_path, open_console
 from vms.copies import COPY, asked_of
 from vms.models import ConsoleSession, ConsoleTicket, Sighting, VirtualMachine
@@ -58,6 +59,7 @@ router.add_router("", schedules_router)
 router.add_router("", moves_router)
 router.add_router("", preflight_router)
 router.add_router("", plans_router)
+router.add_router("", systems_router)
 #: columns that are large, and that a list does not tell
 NOT_LISTED = ("description", "disks", "nics", "graphics", "devices", "search_text")
 

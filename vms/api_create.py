@@ -7,16 +7,16 @@ from typing import Annotated, Any, Literal
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Router, Schema
 from pydantic import StringConstraints
 
 from hosts import access
 from hosts.api_schemas import Body, OperationOut
-from hosts.api_tools import Accepted, accepted, only_known, sent
+from hosts.api_tools import Accepted, accepted, sent
 from hosts.models import Host
-from hosts.problems import ANY, CHANGE
+from hosts.problems import CHANGE
 from hosts.requests import actor_of
-from vms.creation import asking, databases, seed, wanted
+from vms.creation import asking, seed, wanted
 from vms.creation.hardware import BUSES, CARDS, FIRMWARES, MACHINES, PROCESSORS, VIDEOS, VIRTS
 from vms.creation.placement import BEST, Candidate
 
@@ -122,32 +122,10 @@ class PlanOut(Schema):
     command: str
 
 
-class SystemOut(Schema):
-    """An operating system, as osinfo-db knows it; sizes in bytes."""
-
-    short_id: str
-    name: str
-    family: str
-    vendor: str
-    version: str
-    ended: str = Field(description="The end of its support; '' while that is not known.")
-    memory: int | None
-    storage: int | None
-
-
-class SystemQuery(Schema):
-    """Which systems."""
-
-    q: str = Field("", max_length=200, description="Part of the name.")
-
-
 def add_to(router: Router) -> None:
     """Add the routes to the router that has the guests' addresses; before one that takes any word for a guest."""
     router.post("vms", response={202: OperationOut, **CHANGE}, summary="Make a guest, or several")(create)
     router.post("vms/plan", response={200: PlanOut, **CHANGE}, summary="Look what making a guest would do")(plan)
-    router.get(
-        "systems", response={200: list[SystemOut], **ANY}, summary="Operating systems that presets are known for"
-    )(systems)
 
 
 def create(request: HttpRequest, response: HttpResponse, body: CreateBody) -> Accepted:
@@ -170,20 +148,6 @@ def plan(request: HttpRequest, body: CreateBody) -> PlanOut:
         definition=looked.definition,
         command=looked.command,
     )
-
-
-def systems(request: HttpRequest, query: Query[SystemQuery]) -> list[SystemOut]:
-    """As osinfo-db has them; their short names go into “preset”."""
-    only_known(request, SystemQuery)
-    words = query.q.lower().split()
-    return [
-        SystemOut(
-            short_id=one.short_id, name=one.name, family=one.family, vendor=one.vendor, version=one.version, ended=one.ended,
-            memory=one.recommended.memory or one.minimum.memory, storage=one.recommended.storage or one.minimum.storage,
-        )
-        for one in sorted(databases.current().systems.values(), key=lambda one: one.name.lower())
-        if all(word in f"{one.name} {one.short_id}".lower() for word in words)
-    ]  # fmt: skip
 
 
 def _hosts(request: HttpRequest) -> QuerySet[Host]:

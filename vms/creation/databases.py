@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 
 from django.contrib.auth.models import AnonymousUser
@@ -21,16 +22,16 @@ MOST_BYTES = 2 * 2**20
 
 def current() -> osinfo.Database:
     """All systems that are known."""
-    row = SystemDatabase.objects.values_list("pk", "version").first()
+    row = SystemDatabase.objects.values_list("pk", "version", "brought_at").first()
     installed = osinfo.installed()
     # A package that is newer than what somebody brought once is not held back by it.
     if row is None or (installed.version and installed.version > row[1]):
         return installed
-    return _brought(row[0])
+    return _brought(row[0], row[2])
 
 
 @lru_cache(maxsize=2)
-def _brought(pk: int) -> osinfo.Database:
+def _brought(pk: int, _brought_at: datetime) -> osinfo.Database:
     return osinfo.of_archive(bytes(SystemDatabase.objects.values_list("data", flat=True).get(pk=pk)))
 
 

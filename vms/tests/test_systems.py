@@ -103,3 +103,53 @@ def test_those_who_may_not_neither_see_nor_change_it(people):
         assert browser(people[role]).get("/vms/systems/").status_code == 403
         assert browser(people[role]).post("/vms/systems/forget/").status_code == 403
     assert SystemDatabase.objects.exists()
+
+
+DATABASE = "/api/v1/systems/database"
+BYTES = "application/octet-stream"
+
+
+def told(client):
+    answer = client.get(DATABASE)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def test_it_is_brought_and_forgotten_by_the_api(people):
+    client = browser(people["administrator"])
+    before = told(client)
+    assert (before["brought"], before["brought_at"]) == ("", None) and before["version"] == before["installed"]
+    answer = client.put(DATABASE, archive("20990101", a_system(1), a_system(2)), content_type=BYTES)
+    assert answer.status_code == 200 and answer.json() == told(client), answer.content
+    assert told(client) | {"brought_at": None} == before | {
+        "version": "20990101", "count": 2, "brought": "20990101", "brought_by": "administrator",
+    }  # fmt: skip
+    assert [one["short_id"] for one in client.get("/api/v1/systems").json()] == ["new1", "new2"]
+    older = client.put(DATABASE, archive("20000101", a_system()), content_type=BYTES)
+    assert older.status_code == 409 and "older" in older.json()["detail"] and told(client)["brought"] == "20990101"
+    assert client.delete(DATABASE).status_code == 204 and told(client) == before
+    roads = AuditEntry.objects.filter(action__startswith="systems.").order_by("id").values_list("action", "road")
+    assert list(roads) == [("systems.bring", "api"), ("systems.forget", "api")]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status"),
+    [
+        (b"nonsense", BYTES, 409), (archive("20990101", "<broken"), BYTES, 409), (b"{}", "application/json", 415),
+        (b"x" * (databases.MOST_BYTES + 1), BYTES, 413), (archive("20990101", a_system()), "application/x-xz", 415),
+        (archive("20990101", a_system(), folder="../../etc"), BYTES, 409),
+    ],
+)  # fmt: skip
+def test_what_the_api_is_sent_and_is_none_changes_nothing(people, data, kind, status):
+    answer = browser(people["administrator"]).put(DATABASE, data, content_type=kind)
+    assert answer.status_code == status and answer.json()["detail"]
+    assert not SystemDatabase.objects.exists()
+
+
+@pytest.mark.parametrize("role", ["viewer", "viewer-watching", "operator", "stranger"])
+def test_those_who_may_not_neither_see_nor_change_it_by_the_api(people, role):
+    client = browser(people.get(role))
+    wanted = 401 if role == "stranger" else 403
+    assert client.get(DATABASE).status_code == wanted and client.delete(DATABASE).status_code == wanted
+    assert client.put(DATABASE, archive("20990101", a_system()), content_type=BYTES).status_code == wanted
+    assert not SystemDatabase.objects.exists() and not AuditEntry.objects.filter(action__startswith="systems.").exists()
