@@ -82,6 +82,16 @@ def test_a_filter_is_given_to_a_guest_that_runs_and_then_not_deleted(program, cl
     for flags in ((), ("--inactive",)):
         assert "filter='t-mine'" in clean.virsh("kvm1", "dumpxml", name, *flags)
     assert "t-mine" in clean.virsh("kvm1", "nwfilter-binding-list")
+    values = {"filter_parameters": "PORT=22 IP=10.9.9.8 IP=10.9.9.7"}
+    ended = program.do(name, "device-change", device=f"interfaces[{mac}]", set=values)
+    assert ended["state"] == "succeeded", ended
+    for flags in ((), ("--inactive",)):
+        told = clean.virsh("kvm1", "dumpxml", name, *flags)
+        assert told.index("value='10.9.9.8'") < told.index("value='10.9.9.7'") < told.index("name='PORT' value='22'")
+    identity = program.vm(name)["uuid"]
+    wait_until(
+        lambda: program.get(f"vms/{identity}")["nics"][0]["filter_values"] == "IP=10.9.9.8 IP=10.9.9.7 PORT=22", 30
+    )
     found = seen(program, "t-mine", lambda found: found["cards"])
     assert [(card["name"], card["running"], card["mac"]) for card in found["cards"]] == [(name, True, mac)]
     status, answer = program.api("filters/kvm1/t-mine/delete", {})

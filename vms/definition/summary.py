@@ -150,7 +150,15 @@ def nic_words(nic: etree._Element) -> dict[str, Any]:
         "model": _get(parts.get("model"), "type"),
         "target": _get(parts.get("target"), "dev"),
         "link": _get(parts.get("link"), "state", "up"),
+        "filter": _get(parts.get("filterref"), "filter"),
+        "filter_values": _filter_values(parts.get("filterref")),
     }
+
+
+def _filter_values(filterref: etree._Element | None) -> str:
+    """What the filter is given by this card, as IP=192.0.2.7."""
+    rows = [] if filterref is None else filterref.findall("parameter")
+    return " ".join(f"{_get(row, 'name')}={_get(row, 'value')}" for row in rows)
 
 
 def screen_words(graphics: etree._Element) -> dict[str, Any]:

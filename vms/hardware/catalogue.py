@@ -9,9 +9,10 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from vms.definition.devices import Devices
+from vms.definition.devices.interface import Interface
 from vms.definition.nodes import Node, UnknownProperty, split
 from vms.definition.place import Property
-from vms.hardware import fields
+from vms.hardware import fields, parameters
 from vms.hardware.fields import Field
 
 #: secrets never stand in arguments
@@ -101,6 +102,8 @@ def type_of(path: str, node: Node | None = None) -> Type | None:
 
 def property_at(kind: type[Node], path: str) -> Property[Any]:
     """The declared property at a dotted path below a device. Raises UnknownProperty."""
+    if path == parameters.PATH and issubclass(kind, Interface):
+        return parameters.DECLARED
     *way, (last, key) = split(path)
     for name, place in way:
         inner: Any = kind.parts.get(name) if place is None else kind.lists.get(name)

@@ -16,10 +16,12 @@ from lxml import etree
 
 from vms.definition import noise
 from vms.definition.devices.disk import TARGET_PREFIXES, target_name
+from vms.definition.devices.interface import Interface
 from vms.definition.domain import Definition
 from vms.definition.nodes import Node, UnknownProperty, split
 from vms.definition.place import InvalidValue
 from vms.definition.sentences import say
+from vms.hardware import parameters
 from vms.hardware.catalogue import Type
 
 Values = Mapping[str, Any]
@@ -106,6 +108,8 @@ def values(node: Node, type_: Type) -> dict[str, Any]:
 
 def says(node: Node, path: str) -> Any:
     """What a device says at a path; None for nothing, also where not being there says no."""
+    if path == parameters.PATH and isinstance(node, Interface):
+        return parameters.told(node)
     where, name = node.locate(path)
     found = getattr(where, name)
     return None if found is False and where.properties[name].form == "presence" else found
@@ -145,8 +149,11 @@ def assign(definition: Definition, node: Node, given: Values) -> None:
         _move(definition, node, given["target.bus"])
     if "model" in given and tag == "interface" and node.get("model") not in (None, given["model"]):
         node.address.remove()  # type: ignore[attr-defined]
-    for path, value in given.items():
-        if tag == "hostdev" and path == "device":
+    # What a filter is given comes after the filter.
+    for path, value in sorted(given.items(), key=lambda one: one[0] == parameters.PATH):
+        if tag == "interface" and path == parameters.PATH:
+            parameters.put(node, value)
+        elif tag == "hostdev" and path == "device":
             point_at(node, value)
         elif tag == "graphics" and path == "listen":
             node.listen_at(value)  # type: ignore[attr-defined]

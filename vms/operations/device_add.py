@@ -20,7 +20,7 @@ from vms.definition.devices.interface import fresh_mac
 from vms.definition.domain import Definition
 from vms.definition.nodes import Node
 from vms.definition.place import InvalidValue
-from vms.hardware import editing, images
+from vms.hardware import editing, images, parameters
 from vms.hardware.catalogue import TYPES, Type
 from vms.models import VirtualMachine
 from vms.operations.devices import device_command, edit_command, is_line, read_values, touches_host
@@ -210,4 +210,8 @@ def _has(definition: Definition, type_: Type, arguments: Mapping[str, Any]) -> b
     part = getattr(definition.devices, type_.home)
     nodes = ([part] if part.exists else []) if type_.is_single else list(part)
     wanted = {path: value for path, value in arguments["set"].items() if path != "device" and value is not None}
-    return any(all(node.get(path) == value for path, value in wanted.items()) for node in nodes)
+    return any(all(_says(node, path) == value for path, value in wanted.items()) for node in nodes)
+
+
+def _says(node: Node, path: str) -> Any:
+    return editing.says(node, path) if path == parameters.PATH else node.get(path)
