@@ -16,11 +16,11 @@ from vms.views import (
     listing,
     machine,
     moves,
+    ova,
     plans,
     policies,
     preflight,
     processors,
-    ova,
     schedules,
     systems,
 )
