@@ -112,6 +112,7 @@ def sightings(vm: VirtualMachine, user: User) -> Context:
         "split_brain": len(running) > 1 and vm.suspected_at is not None,
         "arriving": arriving,
         "unfinished": unfinished,
+        "gone_over": any(sighting.power_reason.startswith("post-copy") for sighting in present),
         **_left_behind(vm, user),
     }
 

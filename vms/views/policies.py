@@ -32,9 +32,14 @@ def page(request: HttpRequest) -> HttpResponse:
             return answers.refused(request, error, nav="vms")
         messages.success(request, _("Guests are moved by the policy “%(name)s” from now on.") % {"name": chosen.label})
         return HttpResponseRedirect(reverse("vms:policies"))
-    known = [
-        {"policy": policy, "options": " ".join(of_live({**DEFAULTS, **policy.values, "disks": {}, "networks": {}}))}
-        for policy in policies.POLICIES.values()
-    ]
+    known = [{"policy": policy, "command": _command(policy)} for policy in policies.POLICIES.values()]
     context = {"known": known, "current": policies.of_cluster(), "settings": MoveSettings.load(), "nav": "vms"}
     return render(request, "vms/policies.html", context)
+
+
+def _command(policy: policies.Policy) -> str:
+    wanted = {**DEFAULTS, **policy.values, "disks": {}, "networks": {}}
+    lines = [" ".join(["virsh migrate GUEST URI", *of_live(wanted)])]
+    if wanted["max_downtime"]:
+        lines.append(f"virsh migrate-setmaxdowntime GUEST {wanted['max_downtime']}")
+    return "\n".join(lines)
