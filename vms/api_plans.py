@@ -17,7 +17,8 @@ from hosts.api_schemas import Body
 from hosts.api_tools import find, sent
 from hosts.audit import Actor
 from hosts.models import Host
-from hosts.operations.kind import InvalidArguments
+from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.storage_base import NotNow
 from hosts.problems import ANY, CHANGE, invalid
 from hosts.requests import actor_of, user_of
 from vms.models import MovePlan, VirtualMachine
@@ -139,16 +140,16 @@ def make(request: HttpRequest, body: PlanBody) -> Status[PlanDetail]:
     actor = actor_of(request, "api")
     access.require(user_of(request), making.VERB)
     if (body.host is None) == (body.uuids is None):
-        raise invalid("body", "host", _("Either a host is needed or guests."))
+        raise Refused(_("Either a host is needed or guests."))
     if body.host is not None:
         host = Host.objects.filter(name=body.host).first()
         if host is None:
-            raise invalid("body", "host", _("There is no such host."))
+            raise NotNow("host", _("There is no such host."))
         return Status(201, _detail(request, making.of_host(host, actor)))
     visible = access.visible_to(request.user, VirtualMachine.objects.filter(pk__in=body.uuids or []))
     vms = list(visible)
     if len(vms) < len(set(body.uuids or [])):
-        raise invalid("body", "uuids", _("Some of the selected machines are no longer there. Select again."))
+        raise NotNow("uuids", _("Some of the selected machines are no longer there. Select again."))
     return Status(201, _detail(request, making.of_selection(vms, actor)))
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from hosts.audit import Actor
 from hosts.models import AuditEntry, Host, Network, Operation, Sample
 from hosts.operations import queue
-from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.kind import Refused
 from kvmdash.tests.cluster import ApiClient
 from kvmdash.tests.test_pages_preflight import full_host, guest_on
 from vms.creation import checks
@@ -254,7 +254,7 @@ def test_a_draft_is_changed_and_what_will_not_do_is_refused(hosts, actor):
         ({"per_host": True}, "Between 1 and 20"),
         ({"speed": 1}, "no parameter"),
     ):
-        with pytest.raises(InvalidArguments, match=words):
+        with pytest.raises(Refused, match=words):
             editing.change(plan, wrong, actor)
     driving.run(plan, actor)
     with pytest.raises(Refused, match="Only a draft"):
@@ -298,7 +298,7 @@ def test_the_page_is_a_form_while_it_is_a_draft_and_tells_how_it_goes_afterwards
     plan = MovePlan.objects.get()
     fields = {f"action-{vm.pk}": "move" for vm in vms} | {f"target-{vm.pk}": "kvm2" for vm in vms}
     wrong = client.post(f"/vms/plans/{plan.pk}/change/", fields | {f"target-{vms[0].pk}": "", "per_host": "2"})
-    assert wrong.status_code == 422 and "Choose a host for web-0" in wrong.content.decode()
+    assert wrong.status_code == 409 and "Choose a host for web-0" in wrong.content.decode()
     assert client.post(f"/vms/plans/{plan.pk}/change/", fields | {"per_host": "2", "run": "yes"}).status_code == 302
     plan.refresh_from_db()
     assert plan.state == "running" and set(plan.steps.values_list("target_name", flat=True)) == {"kvm2"}
@@ -351,13 +351,14 @@ def test_the_api_plans_changes_runs_and_takes_back(hosts, people):
     changed = patch(per_host=4, steps=[{"vm": str(vms[0].pk), "action": "stay"}])
     assert changed.status_code == 200 and changed.json()["per_host"] == 4, changed.json()
     wrong = {"vm": str(vms[0].pk), "action": "move", "target": "nowhere"}
-    assert patch(steps=[wrong]).status_code == 422
+    assert patch(steps=[wrong]).status_code == 409
     assert api.post(f"plans/{plan['id']}/run").json()["state"] == "running"
     assert api.post(f"plans/{plan['id']}/run").status_code == 409
     assert api.post(f"plans/{plan['id']}/back").status_code == 409
     assert api.post("hosts/kvm1/maintenance", {"on": False}).status_code == 409, "it is being emptied"
-    for body in ({}, {"host": "nowhere"}, {"host": "kvm1", "uuids": [str(vms[0].pk)]}, {"uuids": []}):
-        assert api.post("plans", body).status_code == 422, body
+    for body in ({}, {"host": "nowhere"}, {"host": "kvm1", "uuids": [str(vms[0].pk)]}):
+        assert api.post("plans", body).status_code == 409, body
+    assert api.post("plans", {"uuids": []}).status_code == 422
     assert [one["id"] for one in api.get("plans").json()] == [plan["id"]]
 
 

@@ -17,6 +17,7 @@ from hosts import access
 from hosts.audit import Actor
 from hosts.models import Host, User
 from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.storage_base import NotNow
 from hosts.requests import actor_of, user_of
 from hosts.views import answers
 from vms.models import MovePlan, PlanStep, VirtualMachine
@@ -165,8 +166,8 @@ def change(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     try:
         access.require(user_of(request), making.VERB)
         editing.change(found, _said(request, found), actor_of(request))
-    except InvalidArguments as error:
-        return _page(request, found, str(error), 422)
+    except (InvalidArguments, NotNow) as error:
+        return _page(request, found, str(error), answers.status_of(error))
     except (access.Denied, Refused) as error:
         return answers.refused(request, error, nav="vms")
     if "run" in request.POST:

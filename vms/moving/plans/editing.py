@@ -13,6 +13,7 @@ from hosts.audit import Actor
 from hosts.hypervisor.sentences import say
 from hosts.models import Host
 from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.storage_base import NotNow
 from hosts.said import kept
 from vms.models import MovePlan, PlanStep, VirtualMachine
 from vms.moving.plans.lasting import Rates
@@ -35,7 +36,7 @@ CHOICES = {
 def change(plan: MovePlan, said: Mapping[str, Any], actor: Actor) -> None:
     """``said``: per_host, per_link, the arguments of :data:`FOR_ALL`, and steps: [{vm, action, target, copy_storage}].
 
-    Raises Denied, Refused or InvalidArguments; whole or not at all.
+    Raises Denied, InvalidArguments, or Refused (NotNow where a step does not fit); whole or not at all.
     """
     access.require(actor.user, VERB) if actor.user is not None else access.require(_nobody(), VERB)
     with transaction.atomic(), kept():
@@ -94,15 +95,15 @@ def _one(
 ) -> PlanStep | None:
     step = known.get(str(said.get("vm")))
     if step is None:
-        raise InvalidArguments("steps", _("There is no such guest in this plan."))
+        raise NotNow("steps", _("There is no such guest in this plan."))
     action = str(said.get("action", step.action))
     is_off = step.vm.power_state == VirtualMachine.PowerState.SHUTOFF
     if action not in CHOICES[is_off]:
-        raise InvalidArguments("steps", _("%(name)s cannot be treated so now.") % {"name": step.vm_name})
+        raise NotNow("steps", _("%(name)s cannot be treated so now.") % {"name": step.vm_name})
     target = hosts.get(str(said.get("target", step.target_name) or ""))
     copies = bool(said.get("copy_storage", step.copy_storage))
     if action == Action.MOVE and target is None:
-        raise InvalidArguments("steps", _("Choose a host for %(name)s.") % {"name": step.vm_name})
+        raise NotNow("steps", _("Choose a host for %(name)s.") % {"name": step.vm_name})
     where = target if action == Action.MOVE else None
     if (action, where.pk if where else None, copies) == (step.action, step.target_id, step.copy_storage):
         return None
@@ -125,7 +126,7 @@ def _check_targets(plan: MovePlan, steps: list[PlanStep]) -> None:
             number = numbers[step.target_id or 0]
             if table.verdicts[guest][number] == NO:
                 why = table.against(guest, number)[0][1].told
-                raise InvalidArguments("steps", f"{step.vm_name} → {step.target_name}: {why}")
+                raise NotNow("steps", f"{step.vm_name} → {step.target_name}: {why}")
 
 
 def drop(plan: MovePlan, actor: Actor) -> None:
