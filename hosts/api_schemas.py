@@ -103,6 +103,7 @@ class HostOut(Schema):
     uri: str
     description: str
     enabled: bool
+    maintenance_since: datetime | None = Field(description="Since when new guests and moves keep away from it.")
     state: str = Field(json_schema_extra={"enum": list(Host.State.values)})
     state_text: str = Field(description="Why it is not connected, in plain words.")
     state_since: datetime
