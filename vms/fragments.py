@@ -29,7 +29,7 @@ def register() -> None:
         ("vm-definitions", "vms/_definition_versions.html", definition.versions),
     ):
         fragments.register(Fragment(name, template, "vm.view", _topics, _of(part)))
-    fragments.register(Fragment("plan", "vms/_plan.html", "vm.view", lambda key: [f"plan:{key}"], plans.part))
+    fragments.register(Fragment("plan", "vms/_plan.html", "vm.view", _plan_topics, plans.part))
     for tab in machine.COUNTS:
         name, counted = f"vm-{tab}-count", machine.count(tab)
         fragments.register(Fragment(name, "ui/_tab_count.html", "vm.view", _topics, _of(counted), late=True))
@@ -43,6 +43,11 @@ def register() -> None:
             keepalive=_keep_picture,
         )
     )
+
+
+def _plan_topics(identifier: str) -> list[str]:
+    """The operation of a plan has the plan's own id, and is told of what its children do."""
+    return [f"plan:{identifier}", f"operation:{identifier}"]
 
 
 def _topics(identifier: str) -> list[str]:

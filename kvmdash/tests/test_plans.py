@@ -98,7 +98,7 @@ def test_no_more_is_under_way_than_the_pace_allows_and_the_plan_ends_with_its_la
     plan = making.of_host(hosts[0], actor)
     editing.change(plan, {"per_host": 2, "per_link": 1}, actor)
     parent = driving.run(plan, actor)
-    assert Host.objects.get(pk=hosts[0].pk).in_maintenance
+    assert Host.objects.get(pk=hosts[0].pk).in_maintenance and parent.pk == plan.pk
     most = 0
     for _round in range(12):
         plan.refresh_from_db()

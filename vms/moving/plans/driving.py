@@ -61,7 +61,9 @@ def run(plan: MovePlan, actor: Actor) -> Operation:
 
 
 def _parent(plan: MovePlan, count: int, actor: Actor) -> Operation:
+    # Its id is the plan's, so that who watches one knows the other.
     return Operation.objects.create(
+        id=plan.pk,
         kind=queue.BULK, state=Operation.State.RUNNING, subject_name="migrate", host_name=plan.host_name,
         arguments={"kind": "migrate", "arguments": {}, "plan": str(plan.pk)}, started_at=timezone.now(),
         progress={"total": count, "done": 0, "percent": 0}, actor=actor.user, actor_name=actor.label, address=actor.address,
