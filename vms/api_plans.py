@@ -33,14 +33,14 @@ THINGS = (gettext_noop("move plan"),)
 LISTED = 200
 
 
-class PlanBody(Body):
+class MovePlanBody(Body):
     """What is to be planned: a host that is to be empty, or guests that are to move."""
 
     host: str | None = Field(None, max_length=63)
     uuids: list[Key] | None = Field(None, min_length=1, max_length=500)
 
 
-class StepBody(Body):
+class MoveStepBody(Body):
     """What is to become of one guest of the plan."""
 
     vm: Key
@@ -49,7 +49,7 @@ class StepBody(Body):
     copy_storage: bool | None = None
 
 
-class PlanChange(Body):
+class MovePlanChange(Body):
     """What is left out stays as it is."""
 
     per_host: int | None = Field(None, ge=1, le=editing.MOST_AT_ONCE, description="Moves of one host at a time.")
@@ -57,10 +57,10 @@ class PlanChange(Body):
     unsafe: bool | None = Field(None, description="Of all moves: the storage is shared.")
     auto_converge: bool | None = Field(None, description="Of all moves: slow guests down if it must be.")
     bandwidth: int | None = Field(None, ge=0, le=1024 * 1024, description="Of each move, MiB a second; 0: no limit.")
-    steps: list[StepBody] | None = Field(None, max_length=making.MOST)
+    steps: list[MoveStepBody] | None = Field(None, max_length=making.MOST)
 
 
-class StepOut(Schema):
+class MoveStepOut(Schema):
     """What becomes, or became, of one guest."""
 
     order: int
@@ -78,7 +78,7 @@ class StepOut(Schema):
     operation: UUID | None
 
 
-class RoomOut(Schema):
+class MoveRoomOut(Schema):
     """What comes to a target, and what is left of its free memory then."""
 
     host: str
@@ -87,7 +87,7 @@ class RoomOut(Schema):
     left: int | None
 
 
-class PlanOut(Schema):
+class MovePlanOut(Schema):
     """A plan in short."""
 
     id: UUID
@@ -101,7 +101,7 @@ class PlanOut(Schema):
     operation: UUID | None = Field(description="The bulk operation whose children the steps are.")
 
 
-class PlanDetail(PlanOut):
+class MovePlanDetail(MovePlanOut):
     """A plan with its steps."""
 
     per_host: int
@@ -109,8 +109,8 @@ class PlanDetail(PlanOut):
     arguments: dict[str, Any]
     lasts: float = Field(description="Seconds that all of it is expected to take.")
     guessed: bool
-    rooms: list[RoomOut]
-    steps: list[StepOut]
+    rooms: list[MoveRoomOut]
+    steps: list[MoveStepOut]
 
 
 class MaintenanceBody(Body):
@@ -127,15 +127,15 @@ class MaintenanceOut(Schema):
     maintenance_by: str
 
 
-@router.get("plans", response={200: list[PlanOut], **ANY}, summary="Plans of moves")
-def plans(request: HttpRequest) -> list[PlanOut]:
+@router.get("plans", response={200: list[MovePlanOut], **ANY}, summary="Plans of moves")
+def plans(request: HttpRequest) -> list[MovePlanOut]:
     """The newest 200."""
     rows = access.visible_to(request.user, MovePlan.objects.all())[:LISTED]
-    return [PlanOut(**_short(row)) for row in rows]
+    return [MovePlanOut(**_short(row)) for row in rows]
 
 
-@router.post("plans", response={201: PlanDetail, **CHANGE}, summary="Plan moves")
-def make(request: HttpRequest, body: PlanBody) -> Status[PlanDetail]:
+@router.post("plans", response={201: MovePlanDetail, **CHANGE}, summary="Plan moves")
+def make(request: HttpRequest, body: MovePlanBody) -> Status[MovePlanDetail]:
     """A draft: nothing moves. Each guest goes to the host that is best for it; those that can go nowhere say why."""
     actor = actor_of(request, "api")
     access.require(user_of(request), making.VERB)
@@ -153,14 +153,14 @@ def make(request: HttpRequest, body: PlanBody) -> Status[PlanDetail]:
     return Status(201, _detail(request, making.of_selection(vms, actor)))
 
 
-@router.get("plans/{plan}", response={200: PlanDetail, **ANY}, summary="A plan of moves")
-def one(request: HttpRequest, plan: UUID) -> PlanDetail:
+@router.get("plans/{plan}", response={200: MovePlanDetail, **ANY}, summary="A plan of moves")
+def one(request: HttpRequest, plan: UUID) -> MovePlanDetail:
     """With every step."""
     return _detail(request, _row(request, plan))
 
 
-@router.patch("plans/{plan}", response={200: PlanDetail, **CHANGE}, summary="Change a draft")
-def change(request: HttpRequest, plan: UUID, body: PlanChange) -> PlanDetail:
+@router.patch("plans/{plan}", response={200: MovePlanDetail, **CHANGE}, summary="Change a draft")
+def change(request: HttpRequest, plan: UUID, body: MovePlanChange) -> MovePlanDetail:
     """Other targets, other actions, another pace. A target that will not do is refused with the reason."""
     row = _row(request, plan)
     said = {name: value for name, value in sent(body).items() if value is not None}
@@ -184,9 +184,9 @@ VERBS: dict[str, Callable[[MovePlan, Actor], Any]] = {
 
 
 @router.post(
-    "plans/{plan}/{verb}", response={200: PlanDetail, **CHANGE}, summary="Begin, pause, continue, stop, bring back"
+    "plans/{plan}/{verb}", response={200: MovePlanDetail, **CHANGE}, summary="Begin, pause, continue, stop, bring back"
 )
-def tell(request: HttpRequest, plan: UUID, verb: Literal["run", "pause", "continue", "stop", "back"]) -> PlanDetail:
+def tell(request: HttpRequest, plan: UUID, verb: Literal["run", "pause", "continue", "stop", "back"]) -> MovePlanDetail:
     """``stop`` lets moves end that are under way. ``back`` makes a new draft that takes an ended plan back, and answers with it."""
     row = _row(request, plan)
     access.require(user_of(request), making.VERB)
@@ -221,10 +221,10 @@ def _short(row: MovePlan) -> dict[str, Any]:
     return {name: getattr(row, name) for name in plain} | names
 
 
-def _detail(request: HttpRequest, row: MovePlan) -> PlanDetail:
+def _detail(request: HttpRequest, row: MovePlan) -> MovePlanDetail:
     shown = context_of(row, user_of(request))
     steps = [
-        StepOut(
+        MoveStepOut(
             order=step.order, vm=step.vm_id, name=step.vm_name, source=step.source_name, action=step.action,
             target=step.target_name or None, copy_storage=step.copy_storage, memory=step.memory, why=step.why_words,
             expected=step.expected, guessed=step.guessed, state=step.state, operation=step.operation_id,
@@ -232,9 +232,9 @@ def _detail(request: HttpRequest, row: MovePlan) -> PlanDetail:
         for step in (one["row"] for one in shown["steps"])
     ]  # fmt: skip
     rooms = [
-        RoomOut(host=r["host"].name, guests=r["guests"], memory=r["memory"], left=r["left"]) for r in shown["rooms"]
+        MoveRoomOut(host=r["host"].name, guests=r["guests"], memory=r["memory"], left=r["left"]) for r in shown["rooms"]
     ]
-    return PlanDetail(
+    return MovePlanDetail(
         **_short(row), per_host=row.per_host, per_link=row.per_link, arguments=row.arguments, lasts=shown["lasts"],
         guessed=shown["guessed"], rooms=rooms, steps=steps,
     )  # fmt: skip
