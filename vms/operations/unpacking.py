@@ -157,16 +157,22 @@ class Unpacking:
         return record
 
     def _delete(self, volumes: Any) -> None:
-        """The temporary volume is of no use any more; where it cannot be deleted now, it is taken back with the rest."""
-        try:
-            follow(self.task, volumes.connection, volumes.begin_delete(self._name))
-        except NotFound:
-            pass  # Somebody else has deleted it.
-        except Unreachable:
-            raise
-        except HypervisorError as error:
-            self.task.log(say("%(disk)s is still there: %(why)s", disk=self._name, why=error), "warning")
-            return
+        """The temporary volume is of no use any more. One that cannot be deleted is named, and stays marked as not whole."""
+        until = time.monotonic() + LOOK_SECONDS
+        while True:
+            try:
+                follow(self.task, volumes.connection, volumes.begin_delete(self._name))
+                break
+            except NotFound:
+                break  # Somebody else has deleted it.
+            except Unreachable:
+                raise
+            except HypervisorError as error:
+                # Nothing is deleted from a pool that is just being refreshed, which takes a moment.
+                if time.monotonic() > until:
+                    self.task.log(say("%(disk)s is still there: %(why)s", disk=self._name, why=error), "warning")
+                    return
+            self.task.wait(0.5)
         self._let_go()
 
 
