@@ -215,3 +215,32 @@ def test_disks_get_the_bus_that_the_system_will_look_for(bus, firmware, system, 
 )
 def test_its_name_becomes_one_that_a_guest_may_have(name, wanted):
     assert appliances.guest_name(name) == wanted
+
+
+# --- the API
+
+
+def post(client, path, body):
+    return client.post(f"/api/v1/{path}", body, content_type="application/json")
+
+
+def test_the_api_reads_plans_and_makes_the_same(people, row):
+    client = browser(people["operator"])
+    asked = {"name": "web-1", "road": "ova", "image": "images/web.ova", "pool": "images", "network": "default"}
+    plan = post(client, "vms/plan", asked | {"host": "kvm1"}).json()
+    assert plan["host"] is None and [one["field"] for one in plan["findings"]] == ["image"]
+    assert "not been read" in plan["findings"][0]["text"]
+    answer = post(client, f"volumes/{row.pk}/read-ova", {})
+    assert answer.status_code == 202 and Operation.objects.filter(kind="volume-read-ova", state="queued").exists()
+    done = reading(row)
+    told = client.get(f"/api/v1/operations/{done.pk}").json()["result"]
+    assert told["suggested"]["preset"] == "ubuntu22.04" and told["appliance"]["disks"][0]["file"] == "web.vmdk"
+    named = asked | {"host": "kvm1", "networks": {"<b>Backup": "back"}}
+    plan = post(client, "vms/plan", named).json()
+    assert plan["host"] == "kvm1" and plan["definition"].count("<interface ") == 3, plan["findings"]
+    assert "tar -xf" in plan["command"] and plan["command"].count("network=default") == 2
+    assert post(client, "vms", named).status_code == 202
+    assert Operation.objects.get(kind="create").arguments["networks"] == {"<b>Backup": "back"}
+    for wrong in ({"networks": {"VM Network": 7}}, {"networks": ["default"]}, {"road": "ovf"}):
+        assert post(client, "vms", named | wrong).status_code == 422
+    assert post(client, "vms", named | {"road": "import"}).status_code == 409
