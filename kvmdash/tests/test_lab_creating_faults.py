@@ -7,8 +7,10 @@ import shlex
 import pytest
 
 from conftest import wait_until
+from hosts.tests.images_host import some_bytes
 from kvmdash.tests.test_lab_creating import body, do, image, made, volumes
 from kvmdash.tests.test_lab_storage import folder, inside
+from vms.tests.appliance.packing import ovf, tar
 
 __all__ = ["folder", "image", "made"]
 pytestmark = pytest.mark.lab
@@ -68,3 +70,39 @@ def test_a_host_cut_off_while_it_copies_has_nothing_left_of_it_afterwards(progra
     ended = program.ended(asked["id"], 120)
     assert ended["state"] == "failed" and "removed again" in ended["error"]["message"], ended
     assert volumes(lab_cluster) == before and "cut-1" not in guests(lab_cluster)
+
+
+def test_what_was_unpacked_of_an_appliance_when_kvmdash_was_killed_is_taken_back(program, lab_cluster, image):
+    """kill -9 while the disk's bytes are on their way: who comes after finds the temporary volume and the mark on it."""
+    disk = some_bytes(400 * MIB)
+    described = ovf(
+        files='<File ovf:id="file1" ovf:href="disk.img"/>',
+        disks=f'<Disk ovf:diskId="vmdisk1" ovf:fileRef="file1" ovf:capacity="{len(disk)}"/>',
+    )
+    file = lab_cluster.shared / "large.ova"
+    file.write_bytes(tar([("large.ovf", described), ("disk.img", disk)]))
+    before = volumes(lab_cluster)
+    try:
+        program.ended(program.api("pools/kvm1/shared/refresh", {})[1]["id"])
+        row = wait_until(lambda: program.get("pools/kvm1/shared/volumes?q=large.ova")["items"], 30)[0]
+        asked = program.api(f"volumes/{row['id']}/read-ova", {})[1]
+        assert program.ended(asked["id"])["state"] == "succeeded"
+        wanted = {
+            "name": "killed-1",
+            "host": "kvm1",
+            "road": "ova",
+            "image": "shared/large.ova",
+            "pool": "local",
+            "virt": "qemu",
+        }
+        status, asked = program.api("vms", wanted)
+        assert status == 202, asked
+        wait_until(lambda: program.operation(asked["id"])["progress"].get("remaining"), 30, "bytes to be on their way")
+        program.kill()
+        assert "killed-1.qcow2.unpacking" in volumes(lab_cluster)
+        program.start()
+        ended = program.ended(asked["id"], 120)
+        assert ended["state"] == "failed" and "removed again" in ended["error"]["message"], ended
+        assert volumes(lab_cluster) == before and "killed-1" not in guests(lab_cluster)
+    finally:
+        file.unlink()
