@@ -23,6 +23,7 @@ BENCHMARKS = {
     "creation": ["--runs", "1", "--megabytes", "16"],
     "preflight": ["--guests", "20", "--hosts", "5", "--runs", "2"],
     "upload": ["--megabytes", "64", "--runs", "1"],
+    "serial": ["--runs", "1", "--kilobytes", "64"],
     "console": ["--streams", "1", "5", "--consoles", "20", "--seconds", "1", "--runs", "1"],
 }
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NODE_MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "static" / "vendor"
 
-TEXT_SUFFIXES = frozenset({".css", ".js", ".svg"})
+TEXT_SUFFIXES = frozenset({".css", ".js", ".mjs", ".svg"})
 SOURCE_MAP = re.compile(
     rb"(?m)^[ \t]*(?://[#@][ \t]*sourceMappingURL=.*|/\*[#@][ \t]*sourceMappingURL=.*?\*/)[ \t]*\n?"
 )
@@ -53,6 +53,10 @@ COPIES = (
     Copy("@novnc/novnc", "core/**/*.js", "novnc"),
     Copy("@novnc/novnc", "vendor/**/*.js", "novnc"),
     Copy("@novnc/novnc", "LICENSE.txt", "novnc"),
+    Copy("@xterm/xterm/lib", "xterm.mjs", "xterm"),
+    Copy("@xterm/xterm/css", "xterm.css", "xterm"),
+    Copy("@xterm/xterm", "LICENSE", "xterm"),
+    Copy("@xterm/addon-fit/lib", "addon-fit.mjs", "xterm"),
 )
 
 

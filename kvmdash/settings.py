@@ -258,6 +258,8 @@ UPLOAD_SECONDS = env.float("KVMDASH_UPLOAD_SECONDS", default=3600.0)
 FETCH_FROM: list[str] = env.list("KVMDASH_FETCH_FROM", default=[])
 
 CONSOLE_GATEWAY = env.str("KVMDASH_CONSOLE_GATEWAY", default="127.0.0.1:6080")
+# How much is kept of what each guest writes on a text console, while somebody looks at it.
+SERIAL_LOG_BYTES = env.int("KVMDASH_SERIAL_LOG_BYTES", default=1024 * 1024)
 CONSOLE_PUBLIC_PATH = "/ws/console/"
 
 LOG_FORMAT = env.str("KVMDASH_LOG_FORMAT", default="text")

@@ -185,10 +185,13 @@ def pictures(page: Page) -> dict[str, tuple[str, Step]]:
         "error-404": ("/no/such/page/", nothing),
         "error-vm": ("/vms/00000000-0000-0000-0000-000000000001/", nothing),
         "console-window": (f"{vm}console/window/", nothing),
+        "wall": (f"/vms/wall/?ids={guest['uuid']}", nothing),
+        "wall-empty": ("/vms/wall/", nothing),
+        "serial-window": (f"{vm}console/serial/window/", nothing),
     }
     found |= {
         f"vm-{tab}": (f"{vm}{tab}/", nothing)
-        for tab in ("devices", "console", "snapshots", "agent", "operations", "definition")
+        for tab in ("devices", "console", "serial", "snapshots", "agent", "operations", "definition")
     }
     found |= {
         f"host-{tab}": (f"{host}{tab}/", nothing) for tab in ("guests", "storage", "networks", "operations", "settings")

@@ -24,6 +24,7 @@ from hosts.said import said
 from hosts.sessions import row_key_of
 from hosts.tokens import token_of
 from vms import deleting
+from vms.api_consoles import router as consoles_router
 from vms.api_create import add_to as add_creation
 from vms.api_definition import router as definition_router
 from vms.api_moves import router as moves_router
@@ -60,6 +61,7 @@ router.add_router("", moves_router)
 router.add_router("", preflight_router)
 router.add_router("", plans_router)
 router.add_router("", systems_router)
+router.add_router("", consoles_router)
 #: columns that are large, and that a list does not tell
 NOT_LISTED = ("description", "disks", "nics", "graphics", "devices", "search_text")
 
@@ -109,19 +111,20 @@ def vm(request: HttpRequest, uuid: UUID) -> VmDetail:
 def console(request: HttpRequest, uuid: UUID, wanted: ConsoleBody | None = None) -> ConsoleOut:
     """The address of a websocket, good for opening once within the next seconds."""
     row, user, token = find(_visible(request), uuid=uuid), user_of(request), token_of(request)
-    view_only = wanted.view_only if wanted is not None else None
+    view_only, device = (wanted.view_only, wanted.device) if wanted is not None else (None, "")
     if view_only is None:
         view_only = not access.may(user, "vm.console", row)
     ticket = open_console(
         user,
         row,
         view_only=view_only,
+        device=device,
         session_key="" if token else row_key_of(request),
         token_id=token.pk if token else None,
         address=client_address(request),
         road="api",
     )
-    url = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}{console_path(ticket)}"
+    url = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}{console_path(ticket, uuid if device else None)}"
     seconds = int(ConsoleTicket.LIFETIME.total_seconds())
     return ConsoleOut(url=url, view_only=view_only, expires_in=seconds)
 
@@ -153,7 +156,7 @@ def _sighting(row: Sighting) -> SightingOut:
 
 
 def _watcher(row: ConsoleSession) -> WatcherOut:
-    return WatcherOut(user=row.user.username, **columns(row, ("kind", "view_only", "opened_at")))
+    return WatcherOut(user=row.user.username, **columns(row, ("kind", "device", "view_only", "opened_at")))
 
 
 def _definition(row: Sighting) -> str:

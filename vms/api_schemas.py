@@ -111,7 +111,8 @@ class WatcherOut(Schema):
     """A console that is open."""
 
     user: str
-    kind: str
+    kind: str = Field(description="vnc or serial.")
+    device: str = Field(description="The alias of a text console; empty for the screen.")
     view_only: bool
     opened_at: datetime
 
@@ -365,11 +366,16 @@ class ConsoleBody(Body):
         None,
         description="Without keyboard and mouse. Left out: as much as your rights allow; false without the right is 403.",
     )
+    device: str = Field(
+        "", max_length=80, description="The alias of a text console (GET vms/{uuid}/serial). Left out: the screen."
+    )
 
 
 class ConsoleOut(Schema):
     """The right to open one console once."""
 
-    url: str = Field(description="A websocket that speaks RFB (VNC). It holds the ticket: do not log it.")
+    url: str = Field(
+        description="A websocket that speaks RFB (VNC), or the records of a text console. It holds the ticket: do not log it."
+    )
     view_only: bool
     expires_in: int = Field(description="Seconds until it must have been opened.")

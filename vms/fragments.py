@@ -9,12 +9,13 @@ from hosts.fragments import Context, Fragment
 from hosts.models import User
 from vms import inventory
 from vms.console import fragments as console_fragments
-from vms.views import agent, definition, devices, machine, parts, plans, rows, snapshots
+from vms.views import agent, definition, devices, machine, parts, plans, rows, snapshots, wall
 
 
 def register() -> None:
     """Make them known."""
     console_fragments.register()
+    _register_tile()
     fragments.register(Fragment("vm-row", "vms/_row.html", "vm.view", _topics, rows.row_context))
     for name, template, part in (
         ("vm-head", "vms/_head.html", parts.head),
@@ -48,6 +49,20 @@ def register() -> None:
 def _plan_topics(identifier: str) -> list[str]:
     """The operation of a plan has the plan's own id, and is told of what its children do."""
     return [f"plan:{identifier}", f"operation:{identifier}"]
+
+
+def _register_tile() -> None:
+    """A guest on the console wall."""
+    fragments.register(
+        Fragment(
+            "vm-tile",
+            "vms/_tile.html",
+            "vm.console_view",
+            lambda identifier: [*_topics(identifier), f"picture-taken:{identifier}"],
+            _of(wall.tile),
+            keepalive=_keep_picture,
+        )
+    )
 
 
 def _topics(identifier: str) -> list[str]:

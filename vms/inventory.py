@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import uuid as uuid_module
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 PowerState = VirtualMachine.PowerState
 PICTURE_WANTED_SECONDS = 20
+#: of one host, in one round (hosts.figure_taker.PICTURE_SECONDS): the others come in the next
+PICTURES_AT_ONCE = 12
 #: guests written in one transaction
 CHUNK = 500
 #: columns of a sighting that every look says, and those of its definition
@@ -373,10 +375,18 @@ def want_picture(uuid: str) -> None:
 
 
 def wanted_pictures(host_id: int) -> list[str]:
-    """Running guests somebody looks at."""
+    """Running guests somebody looks at, those whose picture is oldest first, and no more than a host is asked for at once."""
     rows = VirtualMachine.objects.filter(host_id=host_id, power_state=PowerState.RUNNING, absent_since=None)
     keys = {f"picture-wanted:{uuid}": str(uuid) for uuid in rows.values_list("uuid", flat=True)}
-    return [keys[key] for key in cache.get_many(list(keys))]
+    wanted = [keys[key] for key in cache.get_many(list(keys))]
+    taken = cache.get_many([f"picture-at:{uuid}" for uuid in wanted])
+    return sorted(wanted, key=lambda uuid: taken.get(f"picture-at:{uuid}", 0.0))[:PICTURES_AT_ONCE]
+
+
+def picture_taken_at(uuid: str) -> datetime | None:
+    """When the picture that is there was taken; None when there is none."""
+    at = cache.get(f"picture-at:{uuid}")
+    return datetime.fromtimestamp(at, UTC) if at else None
 
 
 def picture_seen(uuid: str, mime: str, data: bytes) -> None:
@@ -389,5 +399,6 @@ def picture_seen(uuid: str, mime: str, data: bytes) -> None:
     before = cache.get(f"picture-digest:{uuid}")
     cache.set(f"picture:{uuid}", png, 600)
     cache.set(f"picture-digest:{uuid}", digest, 600)
-    if before != digest:
-        notify.changed(f"picture:{uuid}")
+    cache.set(f"picture-at:{uuid}", timezone.now().timestamp(), 600)
+    # Whoever shows how old it is hears of one that looks the same, too.
+    notify.changed(f"picture-taken:{uuid}", *([f"picture:{uuid}"] if before != digest else ()))

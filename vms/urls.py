@@ -23,11 +23,13 @@ from vms.views import (
     processors,
     schedules,
     systems,
+    wall,
 )
 
 app_name = "vms"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", listing.vm_list, name="list"),
+    path("wall/", wall.wall, name="wall"),
     path("new/", create.new, name="new"),
     path("new/look/", create.look, name="new_look"),
     path("new/read/", ova.read, name="new_read"),

@@ -259,6 +259,62 @@ def test_the_console_follows_a_machine_that_is_moved(enter, program):
     wait_until(lambda: whole_lit(page) > 200, 30, "something on the screen")
 
 
+@pytest.mark.parametrize("part", ["console/", "console/window/"])
+def test_the_console_goes_on_by_itself_after_a_save_and_a_restore(enter, program, part):
+    page, vm = enter("olga"), running_on(program, "kvm1")
+    open_console(page, vm, part)
+    before = shell_lit(page)
+    assert program.do(vm["name"], "managed-save")["state"] == "succeeded"
+    state(page, "off")
+    assert program.do(vm["name"], "start")["state"] == "succeeded"
+    state(page, "connected")
+    wait_until(lambda: shell_lit(page) > before - 10 * CURSOR, 60, "the screen as it was")
+    focus(page)
+    page.keyboard.type(WORDS)
+    wait_until(lambda: shell_lit(page) > before + 10 * CURSOR, 20, "the letters on the guest's screen")
+    erase(page)
+    assert page.complaints == []
+
+
+def test_the_console_stays_through_a_reboot(enter, program):
+    page, vm = enter("olga"), running_on(program, "kvm1")
+    open_console(page, vm, "console/window/")
+    before = shell_lit(page)
+    focus(page)
+    page.keyboard.type(WORDS)
+    wait_until(lambda: shell_lit(page) > before + 10 * CURSOR, 30, "the letters on the guest's screen")
+    assert program.do(vm["name"], "reset")["state"] == "succeeded"
+    wait_until(
+        lambda: 2000 < shell_lit(page) <= before + CURSOR, 60, "a shell without what was typed into the last one"
+    )
+    state(page, "connected")
+    wait_until(lambda: is_settled(page), 60, "the guest to have booted")
+    focus(page)
+    page.keyboard.type(WORDS)
+    wait_until(lambda: shell_lit(page) > before + 10 * CURSOR, 30, "the letters on the guest's screen")
+    erase(page)
+
+
+def test_the_console_in_a_window_follows_a_move_and_is_for_the_right_host(enter, program):
+    page = enter("olga")
+    vm = program.vm(program.running("db-1"))
+    target = next(host for host in ("kvm1", "kvm2") if host != vm["host"])
+    open_console(page, vm, "console/window/")
+    tickets = []
+    page.on("request", lambda request: tickets.append(request.url) if request.url.endswith("/ticket/") else None)
+    before = shell_lit(page)
+    assert program.do(vm["name"], "migrate", host=target)["state"] == "succeeded"
+    # What the browser tells is heard while the page is asked something.
+    wait_until(lambda: page.evaluate("1") and tickets, 30, "a new ticket to be asked for")
+    state(page, "connected")
+    wait_until(lambda: shell_lit(page) > before - 10 * CURSOR, 60, "the guest's screen from its new host")
+    focus(page)
+    page.keyboard.type(WORDS)
+    wait_until(lambda: shell_lit(page) > before + 10 * CURSOR, 30, "the letters on the guest's screen")
+    erase(page)
+    assert program.vm(vm["name"])["host"] == target
+
+
 def test_a_right_that_is_taken_away_ends_the_console_at_once(enter, program):
     page, vm = enter("otto"), running_on(program, "kvm1")
     open_console(page, vm)

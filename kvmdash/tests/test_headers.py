@@ -23,6 +23,7 @@ HTML = {
     "page of one thing": (f"/vms/{VM1}/", 200),
     "form": ("/hosts/add/", 200),
     "console's own window": (f"/vms/{VM1}/console/window/", 200),
+    "text console's own window": (f"/vms/{VM1}/console/serial/window/", 200),
     "administration": ("/administration/", 200),
     "account": ("/account/2fa/", 200),
     "API's documentation": ("/api/v1/docs", 200),

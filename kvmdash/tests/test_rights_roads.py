@@ -40,7 +40,7 @@ OPEN = re.compile(r"/(account/login/|account/2fa/authenticate/|api/|i18n/|health
 #: what anybody who is logged in may change: their own account, language and tokens, and what only shows something
 OWN = re.compile(r"/(account/|i18n/language/|palette/|administration/tokens/|overview/|vms/bulk/confirm/$|api/v1/me\b)")
 #: where a viewer who may watch gets a ticket for watching
-WATCHING = re.compile(r"/(vms/[0-9a-f-]+/console/ticket/|api/v1/vms/[0-9a-f-]+/console)$")
+WATCHING = re.compile(r"/(vms/[0-9a-f-]+/console/(ticket|serial/log)/|api/v1/vms/[0-9a-f-]+/console(/log)?)$")
 #: words that stand in addresses and are no row: they are tried as they are
 WORDS = {"tab": "console", "which": "live", "verb": "test", "name": "start"}
 CONVERTER = re.compile(r"<(?:(\w+):)?(\w+)>")

@@ -27,6 +27,14 @@ function dropEmpty({ detail }) {
   for (const [name, value] of [...detail.formData.entries()]) if (!value) detail.formData.delete(name);
 }
 
+// A page about the rows that are marked; its address names them, so that it can be kept.
+function openChosen(button) {
+  const table = `[data-table=${button.closest("[data-bulk-bar]").dataset.bulkBar}]`;
+  const chosen = findAll(`${table} [data-select]:checked`).map(({ value }) => ["ids", value]);
+  location.assign(`${button.dataset.openChosen}?${new URLSearchParams(chosen)}`);
+}
+
 document.addEventListener("htmx:configRequest", dropEmpty);
 hear("figures", ({ frames }) => verify(frames));
+delegate("click", "[data-open-chosen]", (_event, button) => openChosen(button));
 delegate("click", "[data-copy-from]", (_event, button) => copyFrom(button));

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,6 +39,11 @@ from vms.console.line import Line, Target, dial, turn_for
 from vms.console.pump import GuestGone, Pump
 from vms.console.records import Grant, Standing
 from vms.console.rfb import begin, greet_browser, greet_guest
+from vms.console.serial.company import Seat
+from vms.console.serial.exchange import Exchange
+from vms.console.serial.line import Line as TextLine
+from vms.console.serial.ports import Consoles
+from vms.console.serial.viewer import TextPump
 from vms.console.viewing import ViewOnly
 from vms.models import VirtualMachine
 
@@ -191,22 +197,27 @@ class ConsoleServer(LibProxyServer):  # type: ignore[misc]
 class Console:
     """One open console, as the watcher sees it."""
 
-    def __init__(self, grant: Grant, line: Line) -> None:
+    def __init__(self, grant: Grant, interrupt: Callable[[], None]) -> None:
         self.standing = Standing.of(grant)
         self.verdict: Closing | None = None
-        self._line = line
+        self._interrupt = interrupt
 
     def end(self, closing: Closing) -> None:
         """From any thread: close it with this reason."""
         self.verdict = self.verdict or closing
-        self._line.interrupt()
+        self._interrupt()
 
 
 class Gateway:
-    """Listens, serves and watches. ``find_target`` says where a guest's screen is."""
+    """Listens, serves and watches. ``find_target`` says where a guest's screen is, ``consoles`` opens text consoles."""
 
     def __init__(
-        self, find_target: FindTarget, host: str = "127.0.0.1", port: int = 0, watch_seconds: float = 1.0
+        self,
+        find_target: FindTarget,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        watch_seconds: float = 1.0,
+        consoles: Consoles | None = None,
     ) -> None:
         self.name = leases.new_owner()
         self.consoles: dict[int, Console] = {}
@@ -217,6 +228,7 @@ class Gateway:
         # Few threads talk to the database, for all consoles: each would need a connection with its caches.
         self._database = ThreadPoolExecutor(3, thread_name_prefix="console-rows")
         self.desk = Desk(self.name, self.rows)
+        self.exchange = Exchange(self.name, consoles, self.rows)
         raise_descriptor_limit()
         self.server = ConsoleServer(self, host, port)
         self._threads = [
@@ -253,6 +265,7 @@ class Gateway:
             time.sleep(0.02)
         self._threads[1].join(seconds)
         self.desk.stop()
+        self.exchange.stop()
         try:
             self.rows(records.abandon, self.name)
         except DATABASE_AWAY as error:
@@ -281,17 +294,49 @@ class Gateway:
 
     def serve(self, browser: Browser, grant: Grant) -> None:
         """One console from its target to its end."""
+        if grant.device:
+            self._serve_text(browser, grant)
+            return
         try:
             line = self._reach(grant)
         except Closing as closing:
-            log.info("console not opened", vm=str(grant.vm.uuid), code=closing.code, reason=closing.text)
-            self._quietly(records.refused, grant, closing)
-            browser.close(closing)
+            self._not_opened(browser, grant, closing)
             return
         try:
             self._serve_on(line, browser, grant)
         finally:
             line.close()
+
+    def _not_opened(self, browser: Browser, grant: Grant, closing: Closing) -> None:
+        log.info("console not opened", vm=str(grant.vm.uuid), code=closing.code, reason=closing.text)
+        self._quietly(records.refused, grant, closing)
+        browser.close(closing)
+
+    def _serve_text(self, browser: Browser, grant: Grant) -> None:
+        """One browser at a text console, which others may look at too."""
+        try:
+            line, seat = self.exchange.join(grant)
+        except Closing as closing:
+            self._not_opened(browser, grant, closing)
+            return
+        try:
+            self._carry_text(browser, grant, line, seat)
+        finally:
+            line.leave(seat)
+
+    def _carry_text(self, browser: Browser, grant: Grant, line: TextLine, seat: Seat) -> None:
+        session = self.rows(records.opened, grant, self.name)
+        console = self.consoles[session] = Console(grant, seat.ring)
+        did = partial(self._quietly, records.did, grant)
+        pump = TextPump(browser, line, seat, lambda: console.verdict, did)
+        closing = Closing(UNREACHABLE, "The gateway failed.")
+        try:
+            browser.set_deadline(None)
+            closing = console.verdict or pump.run()
+        finally:
+            self._quietly(records.closed, grant, session, closing, browser.sent, pump.to_guest)
+            self.consoles.pop(session, None)
+            browser.close(closing)
 
     def _reach(self, grant: Grant) -> Line:
         """A line to the guest's screen, logged in. Raises Closing."""
@@ -308,7 +353,7 @@ class Gateway:
 
     def _serve_on(self, line: Line, browser: Browser, grant: Grant) -> None:
         session = self.rows(records.opened, grant, self.name)
-        console = self.consoles[session] = Console(grant, line)
+        console = self.consoles[session] = Console(grant, line.interrupt)
         pump = Pump(browser, line.socket, ViewOnly() if grant.view_only else None, lambda: console.verdict)
         closing = Closing(UNREACHABLE, "The gateway failed.")
         try:
@@ -367,6 +412,7 @@ class Gateway:
                     self._look()
                     if now >= next_beat:
                         records.beat(list(self.consoles), self.name)
+                        self.exchange.beat()
                         next_beat = now + BEAT_SECONDS
                     if now >= next_burial:
                         records.bury_dead_gateways()

@@ -18,7 +18,7 @@ from hosts import access, audit, notify
 from hosts.audit import Actor
 from hosts.models import ApiToken, User
 from hosts.operations.kind import Refused
-from vms.console.access import LIVE, check, verb_of
+from vms.console.access import LIVE, check, verb_of, which
 from vms.console.closing import MOVED, NO_SCREEN, TICKET, WITHDRAWN, Closing
 from vms.models import ConsoleSession, ConsoleTicket, VirtualMachine
 
@@ -38,6 +38,13 @@ class Grant:
     session_key: str
     token_id: int | None
     address: str | None
+    #: the alias of a text console; '' for the screen
+    device: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Which kind of console, for records."""
+        return "serial" if self.device else "vnc"
 
     @property
     def actor(self) -> Actor:
@@ -56,13 +63,15 @@ class Standing:
     view_only: bool
     session_key: str
     token_id: int | None
+    #: a text console waits for the guest and goes after it
+    follows: bool = False
 
     @classmethod
     def of(cls, grant: Grant) -> Standing:
         """Of a console that begins now."""
         return cls(
             grant.user.pk, grant.user.password, grant.vm.uuid, grant.vm.host_id, grant.view_only,
-            grant.session_key, grant.token_id,
+            grant.session_key, grant.token_id, bool(grant.device),
         )  # fmt: skip
 
 
@@ -76,7 +85,7 @@ def redeem(text: str, address: str | None, session: str = "") -> Grant:
         raise Closing(TICKET, "The ticket is unknown, used or too old.")
     grant = Grant(
         ticket.pk, ticket.user, ticket.vm, ticket.view_only, ticket.session_key, ticket.token_id,
-        address or ticket.address,
+        address or ticket.address, ticket.device,
     )  # fmt: skip
     closing = judge({0: Standing.of(grant)}).get(0)
     if closing is not None:
@@ -85,7 +94,7 @@ def redeem(text: str, address: str | None, session: str = "") -> Grant:
         _foreign(grant)
         raise Closing(TICKET, "The ticket was given to somebody else.")
     try:
-        check(grant.vm)
+        check(grant.vm, grant.device)
     except Refused as error:
         raise Closing(NO_SCREEN, str(error)) from error
     return grant
@@ -97,15 +106,23 @@ def opened(grant: Grant, gateway: str) -> int:
         ticket_id=grant.ticket_id,
         user=grant.user,
         vm=grant.vm,
+        kind=grant.kind,
+        device=grant.device,
         view_only=grant.view_only,
         address=grant.address,
         gateway=gateway,
     )
     audit.record(
-        grant.actor, "console.open", grant.vm, subject_uuid=grant.vm.uuid, view_only=grant.view_only, console=row.pk
-    )
+        grant.actor, "console.open", grant.vm, subject_uuid=grant.vm.uuid,
+        view_only=grant.view_only, console=row.pk, **which(grant.device),
+    )  # fmt: skip
     _tell(grant.vm.uuid)
     return row.pk
+
+
+def did(grant: Grant, what: str) -> None:
+    """Record something that was done at a console: a break, somebody else's console ended."""
+    audit.record(grant.actor, f"console.{what}", grant.vm, subject_uuid=grant.vm.uuid, **which(grant.device))
 
 
 def refused(grant: Grant, closing: Closing) -> None:
@@ -194,6 +211,8 @@ def _judge_person(standing: Standing, user: User | None, sessions: set[str], tok
 def _judge_guest(standing: Standing, vm: VirtualMachine | None) -> Closing | None:
     if vm is None:
         return Closing(NO_SCREEN, "The guest was removed.")
+    if standing.follows:
+        return None
     if vm.host_id != standing.host_id:
         return Closing(MOVED, "The guest moved to another host.")
     if vm.absent_since is not None or vm.power_state not in (*LIVE, VirtualMachine.PowerState.UNKNOWN):
@@ -230,6 +249,11 @@ def _dead_here() -> list[str]:
     prefix = f"{socket.gethostname()[:60]}:"
     names = ConsoleSession.objects.filter(closed_at=None, gateway__startswith=prefix).order_by()
     return [name for name in names.values_list("gateway", flat=True).distinct() if not _runs(name)]
+
+
+def may_run(name: str) -> bool:
+    """Whether the gateway of that name may live: on another machine any does, on this one its process is looked for."""
+    return not name.startswith(f"{socket.gethostname()[:60]}:") or _runs(name)
 
 
 def _runs(name: str) -> bool:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
+from collections.abc import Callable
 
 from django.conf import settings
 from lxml import etree
 
 from hosts.hypervisor import errors
 from hosts.hypervisor.connection import Connection
+from hosts.hypervisor.console import ConsoleStream, send_break
 from hosts.hypervisor.guest import Guest
 from hosts.hypervisor.uri import LibvirtUri, parse
 from hosts.models import Host
 from hosts.secrets import SecretUnreadable
 from hosts.targets import configuration_of, ssh_config_of, target_of
+from hosts.transfer.desk import open_connection
 from vms.console.closing import MOVED, NO_SCREEN, UNREACHABLE, Closing
 from vms.console.line import Target
 from vms.definition.xml import MalformedDefinition
@@ -95,6 +98,34 @@ class LibvirtTargets:
         except (errors.HypervisorError, errors.InvalidUri, SecretUnreadable) as error:
             raise Closing(UNREACHABLE, str(error)) from error
         return reach(host, screen_of(definition))
+
+    def open_serial(
+        self,
+        vm: VirtualMachine,
+        device: str,
+        heard: Callable[[bytes], None],
+        ended: Callable[[], None],
+        *,
+        force: bool,
+    ) -> ConsoleStream:
+        """A text console on the guest's host, on a connection of its own. Raises Closing or a HypervisorError."""
+        if vm.host is None:
+            raise Closing(NO_SCREEN, "The guest is on no host.")
+        connection = open_connection(vm.host)
+        try:
+            return ConsoleStream(connection, str(vm.uuid), device, heard, ended, force=force)
+        except BaseException:
+            connection.close()
+            raise
+
+    def send_break(self, vm: VirtualMachine, device: str) -> None:
+        """Have the guest see a break. Raises Closing or a HypervisorError."""
+        if vm.host is None:
+            raise Closing(NO_SCREEN, "The guest is on no host.")
+        try:
+            send_break(self.connections.get(vm.host), str(vm.uuid), device)
+        except (errors.InvalidUri, SecretUnreadable) as error:
+            raise Closing(UNREACHABLE, str(error)) from error
 
     def close(self) -> None:
         """Let go of the hosts."""

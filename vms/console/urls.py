@@ -8,5 +8,8 @@ from vms.console import views
 
 urlpatterns = [
     path("window/", views.window, name="console"),
+    path("serial/window/", views.text_window, name="serial"),
+    path("serial/log/", views.text_log, name="serial_log"),
+    path("viewer/", views.viewer_file, name="viewer_file"),
     path("ticket/", views.ticket, name="console-ticket"),
 ]

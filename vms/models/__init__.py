@@ -6,6 +6,7 @@ from vms.models.machine import Sighting, Tag, VirtualMachine
 from vms.models.move import MoveRecord, MoveSettings
 from vms.models.plan import MovePlan, PlanStep
 from vms.models.schedule import SnapshotSchedule
+from vms.models.serial import SerialLine, SerialLog
 from vms.models.systems import SystemDatabase
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "MoveRecord",
     "MoveSettings",
     "PlanStep",
+    "SerialLine",
+    "SerialLog",
     "Sighting",
     "SnapshotSchedule",
     "SystemDatabase",

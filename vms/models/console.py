@@ -25,6 +25,8 @@ class ConsoleTicket(models.Model):
     session_key = models.CharField(max_length=64, blank=True)
     token_id = models.BigIntegerField(null=True)
     view_only = models.BooleanField(default=True)
+    #: the alias of a text console; '' for the screen
+    device = models.CharField(max_length=80, blank=True)
     address = models.GenericIPAddressField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     until = models.DateTimeField()
@@ -45,6 +47,7 @@ class ConsoleTicket(models.Model):
         vm: VirtualMachine,
         *,
         view_only: bool,
+        device: str = "",
         session_key: str = "",
         token_id: int | None = None,
         address: str | None = None,
@@ -56,6 +59,7 @@ class ConsoleTicket(models.Model):
             user=user,
             vm=vm,
             view_only=view_only,
+            device=device,
             session_key=session_key,
             token_id=token_id,
             address=address,
@@ -79,6 +83,7 @@ class ConsoleSession(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="console_sessions")
     vm = models.ForeignKey(VirtualMachine, on_delete=models.CASCADE, related_name="console_sessions")
     kind = models.CharField(max_length=10, default="vnc")
+    device = models.CharField(max_length=80, blank=True)
     view_only = models.BooleanField(default=True)
     address = models.GenericIPAddressField(null=True)
     gateway = models.CharField(max_length=120)

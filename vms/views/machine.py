@@ -20,6 +20,7 @@ from hosts.operations.presenter import size
 from hosts.operations.queue import BULK
 from hosts.requests import user_of
 from vms.console.fragments import watchers
+from vms.console.serial import pages as text_pages
 from vms.models import VirtualMachine
 from vms.selection import InvalidFilter
 from vms.views import agent, definition, devices, parts, snapshots
@@ -50,6 +51,7 @@ def _tabs(vm: VirtualMachine, current: str) -> list[Context]:
     labels = {
         "summary": _("Summary"),
         "console": _("Console"),
+        "serial": _("Text console"),
         "devices": _("Devices"),
         "snapshots": _("Snapshots"),
         "agent": _("Guest agent"),
@@ -116,6 +118,10 @@ def _console(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
     return {**watchers(vm, user), "allowed": allowed}
 
 
+def _serial(request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
+    return text_pages.context(vm, user, request.GET.get("device", ""))
+
+
 def _devices(_request: HttpRequest, vm: VirtualMachine, user: User) -> Context:
     return devices.context(vm, user)
 
@@ -142,6 +148,7 @@ def _operations(request: HttpRequest, vm: VirtualMachine, user: User) -> Context
 TABS: dict[str, Callable[[HttpRequest, VirtualMachine, User], Context]] = {
     "summary": _summary,
     "console": _console,
+    "serial": _serial,
     "devices": _devices,
     "snapshots": _snapshots,
     "agent": _agent,

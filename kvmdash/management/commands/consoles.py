@@ -30,7 +30,7 @@ class Command(BaseCommand):
         host, _colon, port = settings.CONSOLE_GATEWAY.rpartition(":")
         told = stopping.Told()
         targets = LibvirtTargets()
-        gateway = Gateway(targets, host.strip("[]"), int(port))
+        gateway = Gateway(targets, host.strip("[]"), int(port), consoles=targets)
         gateway.start()
         readiness.tell()
         wait_for(told, os.environ.get("KVMDASH_PARENT", ""))

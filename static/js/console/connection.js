@@ -1,12 +1,14 @@
 // One console's way to the guest: a ticket, a websocket, noVNC on it, and what to do when it ends.
 
 import RFB from "../../vendor/novnc/core/rfb.js";
+import { Stop, fetchTicket, socketAddress } from "./ticket.js";
 
 const HANDSHAKE = 25000; // ms from the ticket to the first picture
 const STEADY = 10000; // ms after which a connection counts as a good one
 const DELAYS = [1, 2, 4, 8, 15]; // seconds
 const BACKGROUND = "#0b0d11"; // as the stage
 const MOVED_DELAY = 300;
+const OFF_DELAY = 4000; // ms between two looks whether a machine that was off runs again
 
 const TICKET = 4401;
 const WITHDRAWN = 4403;
@@ -16,36 +18,6 @@ const UNREACHABLE = 4502;
 const GATEWAY = 4503;
 
 const WHY = { [UNREACHABLE]: "whyUnreachable", [GATEWAY]: "whyGateway", [TICKET]: "whyTicket", 1006: "whyGateway" };
-const STOPPING = { 401: "signedOut", 403: "withdrawn", 404: "withdrawn", 409: "off" };
-
-// The ticket was refused in a way that another try will not change.
-class Stop extends Error {
-  constructor(state, detail) {
-    super(detail);
-    this.state = state;
-  }
-}
-
-async function fetchTicket(address, csrf, viewOnly) {
-  const response = await fetch(address, {
-    method: "POST",
-    credentials: "same-origin",
-    redirect: "manual",
-    headers: { "X-CSRFToken": csrf, "HX-Request": "true" },
-    body: new URLSearchParams({ view_only: viewOnly ? "1" : "0" }),
-  });
-  if (response.ok) return response.json();
-  const state = STOPPING[response.status];
-  if (!state) throw new Error(String(response.status));
-  const plain = response.headers.get("Content-Type")?.startsWith("text/plain");
-  throw new Stop(state, plain ? await response.text() : "");
-}
-
-function socketAddress(path) {
-  const address = new URL(path, location.href);
-  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  return address.href;
-}
 
 // Tells by events: "state" {name, detail, seconds, stopped}, "open" {rfb, viewOnly}, "clipboard" {text}.
 export class Connection extends EventTarget {
@@ -103,13 +75,38 @@ export class Connection extends EventTarget {
     const turn = this.turn;
     this.enter(name);
     try {
-      const ticket = await fetchTicket(this.ticketUrl, this.csrf, this.viewOnly);
+      const ticket = await this.fetchTicket();
       if (turn === this.turn) this.open(ticket, turn);
     } catch (error) {
       if (turn !== this.turn) return;
-      if (error instanceof Stop) this.enter(error.state, { detail: error.message, stopped: true });
-      else this.retry("whyNetwork");
+      if (!(error instanceof Stop)) this.retry("whyNetwork");
+      else if (error.state === "off") this.rest({ detail: error.message });
+      else this.enter(error.state, { detail: error.message, stopped: true });
     }
+  }
+
+  // The machine is off, or has no screen: wait until that changes. Pushes tell it at once where the page hears them.
+  rest(more) {
+    this.drop();
+    this.enter("off", { ...more, stopped: true });
+    this.later(OFF_DELAY * (0.75 + Math.random() / 2), () => this.peek());
+  }
+
+  // Ask again without a word about it: the page says already what it waits for.
+  async peek() {
+    const { turn } = this;
+    try {
+      const ticket = await this.fetchTicket();
+      if (turn === this.turn) this.open(ticket, turn);
+    } catch (error) {
+      if (turn !== this.turn) return;
+      if (error instanceof Stop && error.state !== "off") this.enter(error.state, { detail: error.message, stopped: true });
+      else this.later(OFF_DELAY * (0.75 + Math.random() / 2), () => this.peek());
+    }
+  }
+
+  fetchTicket() {
+    return fetchTicket(this.ticketUrl, this.csrf, { view_only: this.viewOnly ? "1" : "0" });
   }
 
   open(ticket, turn) {
@@ -147,7 +144,7 @@ export class Connection extends EventTarget {
   ended(code) {
     this.rfb = null;
     if (code === WITHDRAWN) this.stop("withdrawn");
-    else if (code === OFF) this.stop("off", "whyOff");
+    else if (code === OFF) this.rest({ why: "whyOff" });
     else if (code === MOVED) this.followMove();
     else this.retry(WHY[code] ?? "whyClosed");
   }

@@ -9,7 +9,7 @@ export function focusScreen(connection) {
   if (connection.isOpen) connection.rfb.focus({ preventScroll: true });
 }
 
-function watchChord(stage, leave) {
+export function watchChord(stage, leave) {
   let armed = false;
   stage.addEventListener(
     "keydown",

@@ -15,6 +15,8 @@ from vms.console.gateway import Gateway
 from vms.console.line import Target
 from vms.models import VirtualMachine
 from vms.tests.console.screens import Screen
+from vms.tests.console.text_viewer import TextViewer
+from vms.tests.console.texts import SERIAL, Consoles
 from vms.tests.console.viewer import Viewer
 from vms.tests.making import make_guest, make_host
 
@@ -25,7 +27,8 @@ class Bench:
     def __init__(self) -> None:
         self.screens: dict[Any, Screen] = {}
         self.host = make_host()
-        self.gateway = Gateway(self.find, watch_seconds=0.05)
+        self.consoles = Consoles()
+        self.gateway = Gateway(self.find, watch_seconds=0.05, consoles=self.consoles)
         self.viewers: list[Viewer] = []
         self.gateway.start()
 
@@ -40,6 +43,22 @@ class Bench:
         vm = make_guest(self.host, name)
         self.screens[vm.uuid] = Screen(name, **screen)
         return vm
+
+    def text_guest(self, name: str, **columns: Any) -> VirtualMachine:
+        """A guest with a serial line, a virtio console and one that libvirt hands out to nobody."""
+        vm = make_guest(self.host, name, **columns)
+        vm.sightings.update(live_definition=SERIAL)
+        return vm
+
+    def text(
+        self, user: Any, vm: VirtualMachine, device: str = "serial0", *, view_only: bool = False, **grounds: Any
+    ) -> TextViewer:
+        """Get a ticket for a text console and connect with it."""
+        ticket = open_console(user, vm, view_only=view_only, device=device, **grounds)
+        headers = cookies_of(grounds.get("session_key", ""))
+        viewer = TextViewer(self.url(console_path(ticket, vm.uuid)), headers=headers)
+        self.viewers.append(viewer)
+        return viewer
 
     def url(self, path: str) -> str:
         """An address at the gateway."""
