@@ -62,7 +62,8 @@ def ready_for(name: str) -> None:
     if name == "tidy":
         for sighting in Sighting.objects.filter(vm__uuid__in=[VM1, VM3]).select_related("vm", "host"):
             other = Host.objects.exclude(pk=sighting.host_id).filter(state="connected").first()
-            Sighting.objects.create(vm=sighting.vm, host=other, power_state="shutoff", name=sighting.name)
+            facts = {"name": sighting.name, "seen_at": sighting.seen_at, "persistent": True}
+            Sighting.objects.create(vm=sighting.vm, host=other, power_state="shutoff", **facts)
     if name.startswith("snapshot-"):
         disk = {"device": "disk", "readonly": False, "format": "qcow2", "type": "file", "target": "vda", "source": "/d"}
         old = {"name": "old", "parent": "", "created": 1, "state": "shutoff", "memory": "no", "description": ""}
