@@ -174,6 +174,11 @@ class MetadataArguments(Body):
     folder: str = Field("", max_length=200, pattern=FOLDER, description="Such as shop/front.")
 
 
+#: names of disks' targets, pools, networks and bridges
+Named = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f/]{1,255}$")]
+NamedOrNot = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f/]{0,255}$")]
+
+
 class MigrateArguments(Body):
     """Where to, and how."""
 
@@ -207,13 +212,15 @@ class MigrateArguments(Body):
     zero_copy: bool = Field(False, description="Send without copying first; over several connections only.")
     post_copy: bool = Field(False, description="Allow the switch to post-copy, which cannot be taken back.")
     incremental: bool = Field(False, description="Copy only the disks' top images: the target has what they stand on.")
-    disks: dict[str, str] = Field(
-        {}, description="Disks to copy, others are shared: target (vda) → the target host's pool, '' for the same path."
+    disks: dict[Named, NamedOrNot] = Field(
+        {},
+        max_length=200,
+        description="Disks to copy, others are shared: target (vda) → the target host's pool, '' for the same path.",
     )
-    networks: dict[str, str] = Field({}, description="Networks and bridges that have another name on the target.")
-    state_pool: str = Field(
-        "", max_length=255, description="Where its memory is saved meanwhile; a pool both hosts see."
+    networks: dict[Named, Named] = Field(
+        {}, max_length=200, description="Networks and bridges that have another name on the target."
     )
+    state_pool: NamedOrNot = Field("", description="Where its memory is saved meanwhile; a pool both hosts see.")
 
 
 SNAPSHOT_NAME = r"^[\w][\w.:+-]*$"

@@ -77,7 +77,7 @@ def networks_of(host: Host) -> tuple[set[str], bool]:
     networks = Network.objects.filter(host=host, absent_since=None, active=True)
     told = HostInterfaces.objects.filter(host=host, trouble="").first()
     bridges = (
-        {str(one["name"]) for one in told.interfaces if one.get("type") == "bridge"} if told is not None else set()
+        {str(one["name"]) for one in told.interfaces if one.get("kind") == "bridge"} if told is not None else set()
     )
     return {*networks.values_list("name", flat=True), *bridges}, told is not None
 

@@ -61,7 +61,7 @@ SIGNALS = {"bandwidth": "bandwidth", "downtime": "max_downtime", "suspend": "", 
 
 
 def clean(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a move, filled in by its policy. Raises InvalidArguments."""
+    """The arguments of a move, filled in by its policy. Raises InvalidArguments, and NotNow for what does not go together."""
     unknown = set(arguments) - {"host", "policy", "state_pool", *TABLES, *DEFAULTS}
     if unknown:
         raise InvalidArguments(min(unknown), no_argument("migrate", min(unknown)))
@@ -131,24 +131,23 @@ def _give_way(cleaned: dict[str, Any], given: Mapping[str, Any]) -> None:
 
 
 def _refuse_what_does_not_go_together(wanted: Mapping[str, Any]) -> None:
+    """Each is right in itself. Raises NotNow."""
     tunnelled = wanted["transport"] == "tunnelled"
     for name in ("copy_storage", "connections", "post_copy", "tls", "zero_copy"):
         if tunnelled and wanted[name]:
-            raise InvalidArguments(
-                name, _("Not through libvirt's own connection (tunnelled): QEMU must send by itself.")
-            )
+            raise NotNow(name, _("Not through libvirt's own connection (tunnelled): QEMU must send by itself."))
     if wanted["zero_copy"] and not wanted["connections"]:
-        raise InvalidArguments("zero_copy", _("Zero-copy goes only over several connections."))
+        raise NotNow("zero_copy", _("Zero-copy goes only over several connections."))
     if wanted["zero_copy"] and wanted["tls"]:
-        raise InvalidArguments("zero_copy", _("What is encrypted is copied: zero-copy does not go with TLS."))
+        raise NotNow("zero_copy", _("What is encrypted is copied: zero-copy does not go with TLS."))
     if wanted["compression"] in TOGETHER and not wanted["connections"]:
-        raise InvalidArguments("compression", _("zlib and zstd are for several connections."))
+        raise NotNow("compression", _("zlib and zstd are for several connections."))
     if wanted["compression"] in ALONE and wanted["connections"]:
-        raise InvalidArguments("compression", _("xbzrle and mt are for a single connection."))
+        raise NotNow("compression", _("xbzrle and mt are for a single connection."))
     if wanted["on_timeout"] == "post-copy" and not wanted["post_copy"]:
-        raise InvalidArguments("on_timeout", _("Post-copy must be allowed from the beginning."))
+        raise NotNow("on_timeout", _("Post-copy must be allowed from the beginning."))
     if wanted["mode"] in ("offline", "saved") and wanted["copy_storage"]:
-        raise InvalidArguments("copy_storage", _("libvirt copies disks only of a guest that runs."))
+        raise NotNow("copy_storage", _("libvirt copies disks only of a guest that runs."))
 
 
 def clean_signal(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
