@@ -15,6 +15,8 @@ import statistics
 import subprocess
 import time
 
+from websockets.exceptions import ConnectionClosed
+
 from bench.migration import lab_named
 from bench.report import Figure, arguments, at_least, fact, finish, say
 from bench.running import dashboard, wait_for
@@ -49,6 +51,22 @@ def by_kvmdash(program: Program, kilobytes: int) -> float:
             size, tail, viewer.live = size + len(viewer.live), (tail + viewer.live)[-200:], b""
         assert viewer.skipped == 0 and size >= kilobytes * 1024, (viewer.skipped, size)
         return size / (time.monotonic() - begun)
+
+
+def answers(program: Program) -> bool:
+    """Whether gateway and guest have come up: the guest's shell says something."""
+    status, answer = program.api(f"vms/{program.vm(GUEST)['uuid']}/console", {"device": "serial0"})
+    if status != 200:
+        return False
+    with TextViewer(answer["url"], origin=program.url) as viewer:
+        try:
+            viewer.told(state="open", mine=True)
+            viewer.type(b"\r")
+            while b"# " not in viewer.live:
+                viewer.one(5)
+        except (TimeoutError, ConnectionClosed):
+            return False
+        return True
 
 
 def by_virsh(lab: Lab, kilobytes: int) -> float:
@@ -94,6 +112,7 @@ def measure(kilobytes: int, runs: int, name: str) -> list[Figure]:
             assert program.do(GUEST, "migrate", host=HOST)["state"] == "succeeded"
             wait_for(lambda: program.vm(GUEST)["host"] == HOST, 30, "the guest to be there")
         wait_for(lambda: program.vm(GUEST)["agent_connected"] is not False, 60, "the guest to have booted")
+        wait_for(lambda: answers(program), 60, "the guest's shell to answer through the gateway")
         took: dict[str, list[float]] = {"kvmdash": [], "virsh": []}
         for number in range(2 * runs):
             tool = ("kvmdash", "virsh", "virsh", "kvmdash")[number % 4]

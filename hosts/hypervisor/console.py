@@ -15,12 +15,12 @@ from typing import Any
 import libvirt
 
 from hosts.hypervisor import errors
-from hosts.hypervisor.connection import Connection
+from hosts.hypervisor.connection import Connection, stream_was_read
 from hosts.hypervisor.sentences import say
 from hosts.hypervisor.translate import translate
 
-#: bytes in one message of libvirt's streams
-PIECE = 262120
+#: taken in one turn of libvirt's event loop, so that those who hand it on have theirs before more comes
+TURN_BYTES = 32768
 #: libvirtd holds so many messages of a connection back at most, so that few large ones pass where many small ones would not
 SEND_PIECE = 65536
 _EVENTS = libvirt.VIR_STREAM_EVENT_READABLE | libvirt.VIR_STREAM_EVENT_HANGUP | libvirt.VIR_STREAM_EVENT_ERROR
@@ -74,12 +74,17 @@ class ConsoleStream:
         """On libvirt's thread, which all hosts share: take what is there, and be gone."""
         try:
             if events & libvirt.VIR_STREAM_EVENT_READABLE:
+                stream_was_read()
+                taken = 0
                 while not self._over:
-                    data = stream.recv(PIECE)
+                    if taken >= TURN_BYTES:
+                        return  # libvirt calls again for what is left.
+                    data = stream.recv(TURN_BYTES)
                     if not isinstance(data, bytes):
                         return  # Nothing more for now.
                     if not data:
                         break
+                    taken += len(data)
                     self._heard(data)
         except libvirt.libvirtError:
             pass  # Taken over, the guest's end, or the host's: whoever looks where the guest is now finds out.

@@ -22,7 +22,7 @@ from vms.console.closing import NO_SCREEN, Closing
 from vms.console.serial import journal, owners
 from vms.console.serial.company import Company, Seat
 from vms.console.serial.ports import Consoles, Stream, find, why_not
-from vms.console.serial.scrollback import KEPT_BYTES, Scrollback
+from vms.console.serial.scrollback import SHOWN_BYTES, Scrollback
 from vms.models import VirtualMachine
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class Line:
 
     def start(self) -> None:
         """Fetch what was written before, and begin to look for the guest."""
-        before = self._rows(journal.tail, self.vm, self.device, KEPT_BYTES)
+        before = self._rows(journal.tail, self.vm, self.device, SHOWN_BYTES)
         if before:
             self._scrollback.add(before)
         self._thread.start()
@@ -127,9 +127,10 @@ class Line:
             return self._scrollback.after(position, most)
 
     def bounds(self) -> tuple[int, int]:
-        """The positions of the first byte that is kept, and after the last."""
+        """The positions of the first byte that a newcomer is shown, and after the last."""
         with self._changed:
-            return self._scrollback.start, self._scrollback.end
+            end = self._scrollback.end
+            return max(self._scrollback.start, end - SHOWN_BYTES), end
 
     # --- writing
 

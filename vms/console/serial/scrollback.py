@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-#: what a newcomer is shown, and how far somebody slow may fall behind
-KEPT_BYTES = 262144
+#: how far somebody slow may fall behind, and what a newcomer is shown of it
+KEPT_BYTES, SHOWN_BYTES = 1048576, 262144
 
 
 class Scrollback:
