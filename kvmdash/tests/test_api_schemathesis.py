@@ -19,6 +19,7 @@ from hosts import filter_xml
 from hosts.audit import Actor
 from hosts.models import ApiToken, Operation
 from hosts.operations import queue
+from hosts.operations.runner import MOST_AT_ONCE
 from kvmdash.api import api
 from kvmdash.tests.cluster import VM1, VM2
 from kvmdash.tests.verbs import ARGUMENTS
@@ -32,8 +33,6 @@ CONFIG: dict[str, Any] = {
     },
 }
 OPERATION = UUID(int=70)
-#: lists longer than that are left as they are: they may be there for their length
-SOME = 50
 #: verb → what it cannot do without: what arguments may be depends on the verb, which JSON Schema does not see here
 
 
@@ -100,7 +99,8 @@ def _aim_body(body: dict[str, Any]) -> None:
     if isinstance(body.get("definition"), str) and len(body["definition"]) <= 2**20:
         body["definition"] = f"<domain type='qemu'><name>web1</name><uuid>{VM1}</uuid></domain>"
     uuids = body.get("uuids")
-    if isinstance(uuids, list) and 0 < len(uuids) <= SOME and all(map(_is_uuid, uuids)):
+    # A list that is too long is there for its length.
+    if isinstance(uuids, list) and 0 < len(uuids) <= MOST_AT_ONCE and all(map(_is_uuid, uuids)):
         body["uuids"] = [str(VM1), str(VM2)][: len(uuids)]
     if isinstance(body.get("arguments", {}), dict) and {"verb", "arguments"} & set(body):
         body["arguments"] = ARGUMENTS.get(str(body.get("verb")), {})
