@@ -19,10 +19,10 @@ from hosts import filter_xml
 from hosts.audit import Actor
 from hosts.models import ApiToken, Operation
 from hosts.operations import queue
-from hosts.operations.runner import MOST_AT_ONCE
 from kvmdash.api import api
 from kvmdash.tests.cluster import VM1, VM2
 from kvmdash.tests.verbs import ARGUMENTS
+from vms.api_schemas import MOST_AT_ONCE
 
 #: per kind of case and route; the seed is fixed, so that a run says the same as the one before
 CONFIG: dict[str, Any] = {
