@@ -19,8 +19,8 @@ from hosts.hypervisor.connection import Connection, stream_was_read
 from hosts.hypervisor.sentences import say
 from hosts.hypervisor.translate import translate
 
-#: taken in one turn of libvirt's event loop, so that those who hand it on have theirs before more comes
-TURN_BYTES = 32768
+#: bytes in one message of libvirt's streams
+PIECE = 262120
 #: libvirtd holds so many messages of a connection back at most, so that few large ones pass where many small ones would not
 SEND_PIECE = 65536
 _EVENTS = libvirt.VIR_STREAM_EVENT_READABLE | libvirt.VIR_STREAM_EVENT_HANGUP | libvirt.VIR_STREAM_EVENT_ERROR
@@ -75,16 +75,13 @@ class ConsoleStream:
         try:
             if events & libvirt.VIR_STREAM_EVENT_READABLE:
                 stream_was_read()
-                taken = 0
+                # All of it: for what is left, libvirt does not call again before the next bytes come.
                 while not self._over:
-                    if taken >= TURN_BYTES:
-                        return  # libvirt calls again for what is left.
-                    data = stream.recv(TURN_BYTES)
+                    data = stream.recv(PIECE)
                     if not isinstance(data, bytes):
                         return  # Nothing more for now.
                     if not data:
                         break
-                    taken += len(data)
                     self._heard(data)
         except libvirt.libvirtError:
             pass  # Taken over, the guest's end, or the host's: whoever looks where the guest is now finds out.
