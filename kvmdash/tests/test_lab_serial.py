@@ -99,7 +99,11 @@ def test_virsh_console_is_not_thrown_out_unasked_and_is_when_asked(program, lab_
     uri = lab_cluster.hosts[program.vm(name)["host"]].uri
     ours, theirs = os.openpty()
     virsh = subprocess.Popen(
-        ["virsh", "-c", uri, "console", name], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        ["virsh", "-c", uri, "console", name, "--force"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
     )
     os.close(theirs)
     try:
