@@ -15,7 +15,7 @@ from typing import Any
 import libvirt
 
 from hosts.hypervisor import errors
-from hosts.hypervisor.connection import Connection, stream_was_read
+from hosts.hypervisor.connection import Connection, stream_was_read, take_after_turns, take_no_more
 from hosts.hypervisor.sentences import say
 from hosts.hypervisor.translate import translate
 
@@ -48,7 +48,8 @@ class ConsoleStream:
         self._lock = threading.Lock()
         self._over = False
         self._listens = False
-        self._stream: Any = connection.call(lambda raw: self._open(raw, force))
+        self._stream: Any = None
+        self._stream = connection.call(lambda raw: self._open(raw, force))
 
     def _open(self, raw: libvirt.virConnect, force: bool) -> Any:
         domain = raw.lookupByUUIDString(self._uuid)
@@ -68,21 +69,27 @@ class ConsoleStream:
             raise
         self._listens = True
         stream.eventAddCallback(_EVENTS, self._on_event, None)
+        self._stream = stream
+        take_after_turns(self._take)
         return stream
 
-    def _on_event(self, stream: Any, events: int, _opaque: object) -> None:
+    def _on_event(self, _stream: Any, events: int, _opaque: object) -> None:
+        """Something came, or it is the end; :meth:`_take` is called right after this turn of the loop."""
+
+    def _take(self) -> None:
         """On libvirt's thread, which all hosts share: take what is there, and be gone."""
+        stream = self._stream
+        if self._over or stream is None:
+            return
         try:
-            if events & libvirt.VIR_STREAM_EVENT_READABLE:
+            while not self._over:
+                data = stream.recv(PIECE)
+                if not isinstance(data, bytes):
+                    return  # Nothing more for now.
+                if not data:
+                    break
                 stream_was_read()
-                # All of it: for what is left, libvirt does not call again before the next bytes come.
-                while not self._over:
-                    data = stream.recv(PIECE)
-                    if not isinstance(data, bytes):
-                        return  # Nothing more for now.
-                    if not data:
-                        break
-                    self._heard(data)
+                self._heard(data)
         except libvirt.libvirtError:
             pass  # Taken over, the guest's end, or the host's: whoever looks where the guest is now finds out.
         self._deafen(stream)
@@ -100,6 +107,7 @@ class ConsoleStream:
             if not self._listens:
                 return
             self._listens = False
+        take_no_more(self._take)
         try:
             stream.eventRemoveCallback()
         except libvirt.libvirtError:
