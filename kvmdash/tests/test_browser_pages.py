@@ -9,6 +9,7 @@ import pytest
 
 from conftest import wait_until
 from kvmdash.tests.browsing import chromium, sign_in
+from kvmdash.tests.test_lab_cluster import other_host
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser]
 
@@ -36,8 +37,9 @@ def row(page, uuid):
 def paths(program):
     vm = program.vm("web-2")["uuid"]
     moves = [one for one in program.get("operations?page_size=100")["items"] if one["kind"] == "migrate"]
-    # The page of a move shows most. This one libvirt refuses: nothing proves the disk to be shared.
-    move = moves[0] if moves else program.do(program.running("web-1"), "migrate", host="kvm2")
+    # The page of a move shows most.
+    guest = program.running("cache-1")
+    move = moves[0] if moves else program.do(guest, "migrate", host=other_host(program, guest))
     found = {
         "overview": "/", "machines": "/vms/", "machine": f"/vms/{vm}/", "devices": f"/vms/{vm}/devices/",
         "machine-operations": f"/vms/{vm}/operations/", "definition": f"/vms/{vm}/definition/",
@@ -45,7 +47,9 @@ def paths(program):
         "add-host": "/hosts/add/", "new": "/vms/new/", "new-cloud": "/vms/new/?road=cloud", "new-install": "/vms/new/?road=install",
         "storage": "/hosts/storage/", "networks": "/hosts/networks/", "operations": "/operations/",
         "users": "/administration/", "audit": "/administration/audit/", "tokens": "/administration/tokens/",
-        "api": "/api/v1/docs",
+        "api": "/api/v1/docs", "policies": "/vms/policies/", "plans": "/vms/plans/", "balance": "/vms/balance/",
+        "processors": "/vms/processors/", "preflight": f"/vms/{vm}/preflight/", "wall": f"/vms/wall/?ids={vm}",
+        "migrate": f"/vms/{vm}/do/migrate/", "text-console": f"/vms/{vm}/serial/",
     }  # fmt: skip
     return found | {"operation": f"/operations/{move['id']}/"}
 
