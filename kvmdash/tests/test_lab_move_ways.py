@@ -110,6 +110,23 @@ def test_a_guest_moves_by_its_saved_memory_and_nothing_stays_behind(program, lab
     assert "virsh save" in ended["virsh"]
 
 
+def test_a_target_that_cannot_read_the_memory_has_the_guest_run_on_where_it_was(program, lab_cluster) -> None:
+    program.running(GUEST)
+    wait_until(lambda: program.vm(GUEST)["agent_connected"], 90, "it to have booted")
+    booted, source, target = uptime(lab_cluster, GUEST), program.vm(GUEST)["host"], other_host(program, GUEST)
+    hidden = ["mount", "-t", "tmpfs", "tmpfs", str(lab_cluster.shared)]
+    assert lab_cluster.execute(target, hidden).returncode == 0
+    try:
+        ended = program.do(GUEST, "migrate", host=target, mode="saved", state_pool="shared")
+    finally:
+        lab_cluster.execute(target, ["umount", str(lab_cluster.shared)])
+    assert ended["state"] == "failed" and f"running on {source}" in ended["error"]["message"], ended
+    assert hosts_running(lab_cluster, GUEST) == [source] and uptime(lab_cluster, GUEST) > booted
+    assert GUEST not in lab_cluster.virsh(target, "list", "--all", "--name").split()
+    lab_cluster.virsh(source, "pool-refresh", "shared")
+    assert "kvmdash-state" not in lab_cluster.virsh(source, "vol-list", "shared")
+
+
 def uptime(lab: Any, guest: str) -> float:
     """Seconds since it booted, as its kernel says."""
     return float(output_of(lab, guest, "/bin/cat", "/proc/uptime").split()[0])

@@ -10,6 +10,7 @@ import posixpath
 import time
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from hosts.hypervisor.errors import Failed, HypervisorError, NotFound, Unreachable
@@ -17,11 +18,11 @@ from hosts.models import Host, StoragePool
 from hosts.operations.kind import Cancelled, Uncertain
 from hosts.operations.storage_base import NotNow
 from vms.moving.move import Move
+from vms.moving.places import Place, PowerState
 from vms.moving.target import OF_FILES, for_target
 
 if TYPE_CHECKING:
     from hosts.hypervisor.connection import Connection
-    from vms.moving.places import Place
 
 
 def pools_between(source: Host, target: Host) -> list[tuple[StoragePool, StoragePool]]:
@@ -52,6 +53,15 @@ def check(source: Host, target: Host, name: str, memory: int) -> None:
         raise NotNow("state_pool", _("Pool %(name)s has no room for its memory.") % {"name": pool.name})
 
 
+def _is_reading(place: Place) -> bool:
+    """Whether what is there is still being filled with its memory."""
+    return place.state == PowerState.PAUSED and place.reason in ("starting up", "migration")
+
+
+def _has_arrived(place: Place) -> bool:
+    return place.state in ("running", "paused") and not _is_reading(place)
+
+
 class SavedMove(Move):
     """One move by saved memory."""
 
@@ -62,8 +72,8 @@ class SavedMove(Move):
         live, stored = self._texts()
         pools = str(here.uuid), str(there.uuid)
         self.task.progress(now=True, state_file=paths[0], state_pools=pools)
-        self._save(paths[0])
         began = time.monotonic()
+        self._save(paths[0])
         try:
             self._restore(paths[1], live, stored)
         except HypervisorError as error:
@@ -117,10 +127,10 @@ class SavedMove(Move):
         """The target did not take it: it runs on at the source, from the same file."""
         from hosts.hypervisor.guest import Guest, begin_restore
 
-        target = self.places()[1]
-        if target.state in ("running", "paused"):
+        target = self._settled_target()
+        if _has_arrived(target):
             return self._arrived(time.monotonic())
-        if target.state == "unknown":
+        if target.state != "absent" and target.state != PowerState.SHUTOFF:
             raise Uncertain(self._left(path)) from error
         self.task.log(f"{self.target_host} did not take it: {error}", "warning")
         if self.task.arguments["persist"]:
@@ -135,6 +145,15 @@ class SavedMove(Move):
         raise Failed(
             f"{error} {self._runs_on(place)}", code=error.code, domain=error.domain, detail=error.detail
         ) from error
+
+    def _settled_target(self) -> Place:
+        """The target once it does not read the memory any more, or as it is when that lasts too long."""
+        until = time.monotonic() + settings.LOST_SECONDS
+        while True:
+            target = self.places()[1]
+            if not _is_reading(target) or time.monotonic() > until:
+                return target
+            self.task.wait(1.0)
 
     def _left(self, path: str) -> str:
         return _(
@@ -183,7 +202,9 @@ class SavedMove(Move):
     def _judge(self, source: Place, target: Place) -> dict[str, Any]:
         path = str(self.task.operation.progress.get("state_file", ""))
         if target.state in ("running", "paused") and source.state in ("absent", "shutoff"):
-            return self._arrived(time.monotonic())
+            if _has_arrived(self._settled_target()):
+                return self._arrived(time.monotonic())
+            raise Uncertain(self._left(path))
         if source.state in ("running", "paused"):
             raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
         raise Uncertain(self._left(path))
