@@ -51,6 +51,36 @@ def test_a_move_whose_source_is_lost_in_the_middle_ends_as_the_hosts_say(
         program.running(name)
 
 
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_a_move_whose_target_is_lost_in_the_middle_leaves_the_guest_running_in_one_place(
+    program: Any, lab_cluster: Any, slow_guest: str, trouble: str
+) -> None:
+    source = program.vm(slow_guest)["host"]
+    target = other_host(program, slow_guest)
+    begin, undo = TROUBLE[trouble]
+    identity = begin_slow_move(program, slow_guest, target)
+    getattr(lab_cluster, begin)(target)
+    try:
+        wait_until(lambda: is_noticed(program.operation(identity)), 90, "the loss to be noticed")
+        assert hosts_of(lab_cluster, slow_guest, (source,)) == [source], "a lost target must not take the guest along"
+    finally:
+        getattr(lab_cluster, undo)(target)
+    program.api(f"operations/{identity}/signal", {"name": "bandwidth", "arguments": {"bandwidth": 0}})
+    ended = program.ended(identity, 150)
+    wait_until(lambda: program.get(f"hosts/{target}")["state"] == "connected", 90, "the target to come back")
+    where = hosts_running(lab_cluster, slow_guest)
+    assert where == {"succeeded": [target], "failed": [source]}[ended["state"]], ended
+    assert where[0] in (ended["result"].get("host") or ended["error"]["message"]), ended
+    wait_until(lambda: is_mirrored(program, slow_guest, where), 60, "the mirror to say so")
+    for name in GUESTS:
+        program.running(name)
+
+
+def hosts_of(lab: Any, guest: str, hosts: tuple[str, ...]) -> list[str]:
+    """Those of ``hosts`` on which the guest runs."""
+    return [host for host in hosts if guest in lab.virsh(host, "list", "--name").split()]
+
+
 def is_noticed(operation: dict[str, Any]) -> bool:
     return operation["state"] in ENDED or bool(operation["progress"].get("waiting_for"))
 
