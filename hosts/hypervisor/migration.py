@@ -14,6 +14,7 @@ from hosts.hypervisor.guest import Guest
 from hosts.hypervisor.sentences import say
 
 UNSAFE_CODE = getattr(libvirt, "VIR_ERR_MIGRATE_UNSAFE", 81)
+BUSY_CODE = libvirt.VIR_ERR_OPERATION_TIMEOUT
 ABORTED_CODE = getattr(libvirt, "VIR_ERR_OPERATION_ABORTED", 78)
 # What libvirt itself sets when nobody limits: the most bytes a second that fit 63 bits, in MiB.
 NO_LIMIT = (2**63 - 1) // 2**20
@@ -157,6 +158,11 @@ def is_peer_connection_failure(error: errors.HypervisorError) -> bool:
 def is_unsafe(error: errors.HypervisorError) -> bool:
     """Whether libvirt refused because it does not believe the disks to be shared."""
     return error.code == UNSAFE_CODE
+
+
+def is_busy(error: errors.HypervisorError) -> bool:
+    """Whether libvirt gave up waiting for the guest's job to let it answer: there is one."""
+    return bool(error.code == BUSY_CODE)
 
 
 def is_aborted(error: errors.HypervisorError) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +14,8 @@ from django.utils import timezone
 
 from hosts.hypervisor.records import PoolReading, PoolRecord, StorageLook, VolumeRecord
 from hosts.models import Host, StorageClaim, StoragePool, StorageVolume
+from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.storage_base import NotNow
 
 NUMBERS = itertools.count(1000)
 LONG_AGO = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
@@ -25,6 +29,21 @@ GUEST = (
     "<devices>{devices}</devices></domain>"
 )
 DISK = "<disk type='file' device='{device}'><source file='{path}'/><target dev='{target}' bus='scsi'/></disk>"
+
+
+def unheard(eventually: Callable[..., Any], forget: Callable[[], Any], ask: Callable[[], Any]) -> Any:
+    """What ``ask`` returns, asked right after the rows were made to ``forget`` what the mirror has seen.
+
+    Where the mirror looks in this very moment, the rows know again and refuse at once: then once more.
+    """
+
+    def asked() -> Any:
+        forget()
+        with suppress(InvalidArguments, NotNow, Refused):
+            return ask()
+        return None
+
+    return eventually(asked, what="a moment in which the mirror has not heard")
 
 
 def make_host(name: str = "kvm1", **columns: Any) -> Host:

@@ -14,7 +14,7 @@ from hosts.operations import presenter, queue
 from hosts.operations.kind import InvalidArguments, Refused, Uncertain, registry
 from hosts.operations.storage_base import NotNow
 from hosts.operations.volume_base import find_volume
-from hosts.tests.storage_making import make_claim, make_host, make_pool, make_volume
+from hosts.tests.storage_making import make_claim, make_host, make_pool, make_volume, unheard
 from hosts.tests.test_storage_mirror import there  # noqa: F401
 from hosts.tests.test_storage_pools import recovered
 
@@ -75,10 +75,11 @@ def test_a_guest_that_came_meanwhile_keeps_its_disk(there, pool, do, eventually)
     from hosts.models import StorageClaim
 
     eventually(lambda: StorageClaim.objects.exists())
-    StorageClaim.objects.all().delete()  # As if the mirror had not heard of it yet.
-    ended = do("volume-delete", first)
+    forget = StorageClaim.objects.all().delete
+    ended = unheard(eventually, forget, lambda: do("volume-delete", first))
     assert ended.state == "refused" and "web" in ended.error["message"]
-    assert do("volume-wipe", first, confirm="first.qcow2").state == "refused"
+    ended = unheard(eventually, forget, lambda: do("volume-wipe", first, confirm="first.qcow2"))
+    assert ended.state == "refused"
     assert there.volumes() == ["first.qcow2"]
     assert do("volume-delete", first, confirm="first.qcow2").state == "succeeded"
     assert there.volumes() == []

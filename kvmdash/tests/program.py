@@ -23,6 +23,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-of-the-tests"
 
 
+class Ended(dict[str, Any]):
+    """An operation that has ended. A test that expected another end shows the few words that tell why, not the first of many."""
+
+    def __repr__(self) -> str:
+        error = self["error"] or {}
+        return f"{self['kind']} {self['state']}: {error.get('message', '')} {error.get('detail', '')} {self['result']}"
+
+
 class Program:
     """Start it, ask it, kill it, start it again on the same data."""
 
@@ -146,8 +154,7 @@ class Program:
             operation = self.operation(identity)
             return operation if operation["state"] not in ("queued", "running") else None
 
-        found: dict[str, Any] = wait_until(look, seconds, f"operation {identity} to end")
-        return found
+        return Ended(wait_until(look, seconds, f"operation {identity} to end"))
 
     def do(self, name: str, verb: str, /, **arguments: Any) -> dict[str, Any]:
         """Ask and wait for the end."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from hosts.hypervisor.migration import Plan
 
 POLL_SECONDS = 0.4
+#: how long two hosts may say what does not go together before it is believed: they are asked one after the other
+SETTLE_SECONDS = 15.0
 #: what libvirt's refusal of one host by another looks like from outside
 NOT_LET_IN = (Unreachable, AuthenticationFailed, HostKeyUntrusted, CertificateUntrusted)
 
@@ -45,6 +47,10 @@ def peer_uri(host: Host) -> str:
     from hosts.targets import peer_uri_of
 
     return peer_uri_of(host)
+
+
+class Unsettled(Uncertain):
+    """What both hosts say does not go together; asked again, they may have settled."""
 
 
 class Move:
@@ -111,7 +117,7 @@ class Move:
             return False
         source, target = self.places()
         at_source = source.state in self.begins_as and target.state in ("absent", "shutoff")
-        return at_source and not self._is_still_moving(source)
+        return at_source and not self._is_still_moving()
 
     def plan(self) -> Plan:
         """How libvirt is asked. The definitions for the target are made of what the source says now."""
@@ -169,14 +175,16 @@ class Move:
 
     def _show(self) -> bool:
         """Show the running job; False when there is none. Raises Unreachable."""
+        from hosts.hypervisor import migration
         from hosts.hypervisor.guest import Guest
 
         try:
             job = Guest(self.source, self.task.uuid).job()
         except Unreachable:
             raise
-        except HypervisorError:
-            return False  # Before the job or after it.
+        except HypervisorError as error:
+            # Before the job or after it, unless the job itself kept the question from being answered.
+            return migration.is_busy(error)
         if job.type in ("none", "completed", "failed", "cancelled") or job.operation == "migration in":
             return False
         self.task.progress(
@@ -196,18 +204,28 @@ class Move:
     def observe(self) -> dict[str, Any]:
         """Follow what goes on without us, then say how it ended; Uncertain when that cannot be told."""
         patience = time.monotonic() + settings.LOST_SECONDS
+        unsettled: float | None = None
         while True:
+            # The job first: when it was over before the hosts were asked, neither answer is from the time before its end.
+            moving = self._is_still_moving()
             source, target = self.places()
             if "unknown" not in (source.state, target.state):
                 patience = time.monotonic() + settings.LOST_SECONDS
                 if source.is_broken or target.is_broken:
                     return self._mended()
-                if self._is_still_moving(source):
+                if moving:
                     self.steering.obey()
                     self.task.wait(POLL_SECONDS)
                     continue
-                return self._judge(source, target)
-            if source.runs and not source.is_split and not self._is_still_moving(source):
+                unsettled = unsettled or time.monotonic() + SETTLE_SECONDS
+                try:
+                    return self._judge(source, target)
+                except Unsettled:
+                    if time.monotonic() > unsettled:
+                        raise
+                self.task.wait(POLL_SECONDS)
+                continue
+            if source.runs and not source.is_split and not moving:
                 # No job any more and it runs here: it was not handed over, whatever became of the target.
                 return self._judge(source, Place(self.target_host, "absent"))
             if target.runs and source.state == "unknown" and not target.is_split:
@@ -231,10 +249,10 @@ class Move:
         bring_together(self)
         return self._succeeded()
 
-    def _is_still_moving(self, source: Place) -> bool:
-        """Whether a job is under way. A source that is lost in this very moment is not one that has no job."""
+    def _is_still_moving(self) -> bool:
+        """Whether the source has a job under way. A source that is lost in this very moment is not one that has no job."""
         try:
-            return source.state in ("running", "paused") and self._show()
+            return self._show()
         except Unreachable:
             return True
 
@@ -260,7 +278,7 @@ class Move:
             raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
         if source.state == PowerState.SHUTOFF and target.state in ("absent", "shutoff"):
             raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
-        raise Uncertain(
+        raise Unsettled(
             _("After the interruption the guest is found so: %(source)s; %(target)s. Look at both hosts.")
             % {"source": source, "target": target}
         )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from hosts.hypervisor.errors import Failed
-from hosts.operations.kind import Cancelled, Uncertain
-from vms.moving.move import Move
+from hosts.operations.kind import Cancelled
+from vms.moving.move import Move, Unsettled
 from vms.moving.places import Place, PowerState
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class OfflineMove(Move):
             raise Failed(_("The move did not finish.") + " " + _("It is off, on %(host)s.") % {"host": source.host})
         if target.state == source.state == PowerState.SHUTOFF and not self.task.arguments["undefine_source"]:
             return self._succeeded()
-        raise Uncertain(
+        raise Unsettled(
             _("After the interruption the guest is found so: %(source)s; %(target)s. Look at both hosts.")
             % {"source": source, "target": target}
         )

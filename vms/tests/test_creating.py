@@ -15,7 +15,7 @@ from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused, registry
 from hosts.operations.storage_base import NotNow
 from hosts.operations.task import Hold, Task
-from hosts.tests.storage_making import make_claim, make_host, make_pool, make_volume
+from hosts.tests.storage_making import make_claim, make_host, make_pool, make_volume, unheard
 from hosts.tests.test_storage_mirror import there  # noqa: F401
 from vms.creation import asking
 from vms.creation.wanted import Place
@@ -116,16 +116,14 @@ def test_a_disk_that_another_guest_got_meanwhile_is_left_to_it(there, make, oper
     from hosts.models import StorageClaim
 
     eventually(lambda: StorageClaim.objects.exists())
-    StorageClaim.objects.all().delete()  # As if the mirror had not heard of it yet.
-    ended = make(**DISK)
+    ended = unheard(eventually, StorageClaim.objects.all().delete, lambda: make(**DISK))
     assert ended.state == "refused" and "first by now" in ended.error["message"]
     assert names(there) == {"first"}
 
 
-def test_a_name_taken_meanwhile_is_refused_and_nothing_is_made(there, make):  # noqa: F811
+def test_a_name_taken_meanwhile_is_refused_and_nothing_is_made(there, make, eventually):  # noqa: F811
     there.define_guest("web-1")
-    VirtualMachine.objects.all().delete()  # As if the mirror had not heard of it yet.
-    ended = make(**(CLOUD | {"size": MIB}))
+    ended = unheard(eventually, VirtualMachine.objects.all().delete, lambda: make(**(CLOUD | {"size": MIB})))
     assert ended.state == "refused" and "nothing was done" in ended.error["message"]
     assert there.volumes() == ["first.qcow2"]
 

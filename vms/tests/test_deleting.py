@@ -15,7 +15,7 @@ from hosts.models import AuditEntry, Operation, StorageClaim, StorageVolume
 from hosts.operations import presenter, queue
 from hosts.operations.kind import InvalidArguments, Refused
 from hosts.operations.storage_base import NotNow
-from hosts.tests.storage_making import make_claim, make_pool, make_volume
+from hosts.tests.storage_making import make_claim, make_pool, make_volume, unheard
 from hosts.tests.test_storage_mirror import there  # noqa: F401
 from hosts.tests.test_storage_pools import recovered
 from vms import deleting
@@ -121,8 +121,11 @@ def test_a_disk_that_another_guest_came_to_use_meanwhile_stays_and_so_does_the_g
 ):
     other = there.define_guest("other", DISK)
     eventually(lambda: StorageClaim.objects.filter(owner=other).exists())
-    StorageClaim.objects.filter(owner=other).delete()  # As if the mirror had not heard of it yet.
-    ended = do(eventually, "undefine", guest, operator, confirm="web", disks=[DISK])
+    ended = unheard(
+        eventually,
+        StorageClaim.objects.filter(owner=other).delete,
+        lambda: do(eventually, "undefine", guest, operator, confirm="web", disks=[DISK]),
+    )
     assert ended.state == "refused" and "other" in ended.error["message"]
     assert names(there) >= {"web", "other"} and there.volumes() == ["first.qcow2"]
 
