@@ -51,6 +51,7 @@ def add_bridge(names: Names, subnet: int) -> None:
     """The bridge and the machine's own address on it."""
     if not link_exists(names.bridge):
         run(["ip", "link", "add", names.bridge, "type", "bridge"])
+        leave_without_ipv6(names.bridge)
     run(["ip", "address", "replace", f"{address(subnet, MACHINE)}/24", "dev", names.bridge])
     run(["ip", "link", "set", names.bridge, "up"])
 
@@ -61,11 +62,17 @@ def add_host(names: Names, number: int, subnet: int) -> None:
     remove_host(names, number)
     run(["ip", "netns", "add", netns])
     run(["ip", "link", "add", link, "type", "veth", "peer", "name", inner, "netns", netns])
+    leave_without_ipv6(link)
     run(["ip", "-n", netns, "link", "set", inner, "name", "eth0", "address", names.hardware_address(number)])
     run(["ip", "-n", netns, "link", "set", "lo", "up"])
     run(["ip", "-n", netns, "address", "add", f"{address(subnet, number)}/24", "dev", "eth0"])
     run(["ip", "-n", netns, "link", "set", "eth0", "up"])
     run(["ip", "link", "set", link, "master", names.bridge, "up"])
+
+
+def leave_without_ipv6(device: str) -> None:
+    """Give a device of the machine no link-local address: a browser drops what it loads whenever one comes or goes."""
+    run(["ip", "link", "set", device, "addrgenmode", "none"])
 
 
 def remove_host(names: Names, number: int) -> None:

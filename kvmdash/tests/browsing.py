@@ -16,6 +16,8 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+
 
 @contextmanager
 def chromium() -> Iterator[Any]:
@@ -36,6 +38,7 @@ def sign_in(browser: Any, program: Program, name: str = "admin", password: str =
     context = browser.new_context(base_url=program.url, **options)
     page = context.new_page()
     page.complaints = []
+    _go_again_when_the_network_changed(page)
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("console", lambda message: _note(page, message))
     page.goto("/account/login/")
@@ -46,6 +49,31 @@ def sign_in(browser: Any, program: Program, name: str = "admin", password: str =
     return page
 
 
+def _go_again_when_the_network_changed(page: Any) -> None:
+    """Chromium drops what it is loading whenever an address of the machine comes or goes, as with a lab that comes up beside."""
+    go, dropped = page.goto, []
+    page.on(
+        "requestfailed", lambda request: dropped.append(request) if NETWORK_CHANGED in (request.failure or "") else None
+    )
+
+    def goto(*where: Any, **how: Any) -> Any:
+        for _try in range(5):
+            dropped.clear()
+            try:
+                found = go(*where, **how)
+            except Exception as error:
+                if NETWORK_CHANGED not in str(error):
+                    raise
+                continue
+            if not dropped:
+                return found
+        raise AssertionError(f"the network did not stop changing: {dropped}")
+
+    page.goto = goto
+
+
 def _note(page: Any, message: Any) -> None:
+    if NETWORK_CHANGED in message.text:
+        return
     if message.type == "error" or "Content Security Policy" in message.text:
         page.complaints.append(message.text)

@@ -36,7 +36,25 @@ function isOurs(old, fresh) {
   return old.hasAttribute("data-age") && same("datetime");
 }
 
+// A picture stays until the next one is there to be drawn: a place that goes blank each time would flicker.
+const awaited = new WeakMap();
+
+function changePicture(old, fresh) {
+  const address = fresh.getAttribute("src");
+  if ((awaited.get(old) ?? old.getAttribute("src")) === address) return;
+  awaited.set(old, address);
+  const next = new Image();
+  const put = () => {
+    if (awaited.get(old) !== address) return;
+    awaited.delete(old);
+    old.setAttribute("src", address);
+  };
+  next.src = address;
+  next.decode().then(put, put);
+}
+
 function ownsAttribute(name, element) {
+  if (name === "src" && element instanceof HTMLImageElement) return true;
   if (name === "style" || name === "nonce") return true;
   if (name === "open") return element instanceof HTMLDetailsElement || element instanceof HTMLDialogElement;
   return (element.dataset.local ?? "").split(" ").includes(name);
@@ -88,6 +106,7 @@ function callbacks(changed, newer) {
       if (!(old instanceof Element)) return true;
       if (newer?.has(old.dataset?.live)) return false;
       if (old instanceof HTMLScriptElement || inUse(old) || isOurs(old, fresh)) return false;
+      if (old instanceof HTMLImageElement && fresh instanceof HTMLImageElement) changePicture(old, fresh);
       if (old.dataset?.flash !== undefined && hasChanged(old, fresh)) changed.push(old);
       return true;
     },
