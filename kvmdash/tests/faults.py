@@ -243,6 +243,8 @@ class Outcome:
     delivered: list[int]
     #: libvirtd crashed of itself: what its guest was and what became of it is gone
     crashed: bool = False
+    #: it had ended before what was to hit it did
+    too_late: bool = False
 
     @property
     def state(self) -> str:
@@ -285,6 +287,11 @@ class Stand:
         self.host.start()
         self.wire = Wire(self.host.port)
         self.raw = libvirt.open(self.host.uri)
+
+    def reconnect(self) -> None:
+        """A daemon that was frozen for long has closed the connection."""
+        if not self.raw.isAlive():
+            self.raw = libvirt.open(self.host.uri)
 
     def domain(self) -> Any:
         """The guest as libvirt has it, not through the cable."""
@@ -405,6 +412,9 @@ class Stands:
         self.asked: dict[str, str] = {}
         #: daemons that ended of themselves
         self.died: list[str] = []
+        #: the operations as they were seen last, and kinds that had ended before what was to hit them did
+        self.last_records: dict[str, dict[str, Any]] = {}
+        self.too_late: list[str] = []
 
     def start(self) -> None:
         """Switch the hosts on and tell the program of them, through their cables."""
@@ -419,8 +429,10 @@ class Stands:
     def prepare(self, *kinds: str) -> None:
         """Everything as its kind wants it (these, or all), and seen so by the program."""
         self.mend()
+        self.too_late = []
         for stand in self.all.values():
             stand.crashed = False
+            stand.reconnect()
         unseen = set(kinds or self.all)
         for kind in unseen:
             self.all[kind].prepare()
@@ -463,13 +475,21 @@ class Stands:
     def wait_for_all(self, condition: Callable[[Stand, dict[str, Any]], Any], what: str, seconds: float = 60) -> None:
         """Wait until ``condition(stand, record)`` holds for every kind."""
 
+        missing: list[str] = []
+
         def all_are() -> bool:
             time.sleep(POLL_SECONDS)
             self._revive()
-            records = self.records()
-            return all(condition(stand, records[kind]) for kind, stand in self.all.items())
+            self.last_records = self.records()
+            missing[:] = [kind for kind, stand in self.all.items() if not condition(stand, self.last_records[kind])]
+            return not missing
 
-        wait_until(all_are, seconds, what)
+        try:
+            wait_until(all_are, seconds, what)
+        finally:
+            if missing:
+                told = [f"{kind} ({self.last_records[kind]['state']})" for kind in missing]
+                sys.stderr.write(f"{what}: not {', '.join(told)}\n")
 
     def outcomes(self) -> dict[str, Outcome]:
         """Once all have ended."""
@@ -477,7 +497,11 @@ class Stands:
         records = {kind: self.program.operation(identity) for kind, identity in self.asked.items()}
         return {
             kind: Outcome(
-                records[kind], None if stand.crashed else stand.done(), list(stand.wire.delivered), stand.crashed
+                records[kind],
+                None if stand.crashed else stand.done(),
+                list(stand.wire.delivered),
+                stand.crashed,
+                kind in self.too_late,
             )
             for kind, stand in self.all.items()
         }

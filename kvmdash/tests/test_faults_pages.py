@@ -165,4 +165,4 @@ async def test_hundreds_of_pages_that_reconnect_at_once_are_all_caught_up(
 
 
 async def is_caught_up(shown: LivePage, stand: Stand, words: str) -> None:
-    await shown.until(lambda: says(shown, "vm-facts", stand, words), words, 60)
+    await shown.until(lambda: says(shown, "vm-facts", stand, words), words, 150)

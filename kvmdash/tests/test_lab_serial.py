@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 
 import pytest
 
 from conftest import wait_until
+from kvmdash.tests.program import PROJECT
+from lab.testhosts import free_port
+from vms.console.closing import ELSEWHERE
 from vms.tests.console.text_viewer import TextViewer
 
 pytestmark = pytest.mark.lab
 
 
-def look_at(program, name: str, *, view_only: bool = False, device: str = "serial0") -> TextViewer:
-    """Ask for a ticket as a program does, and use it on the dashboard's own port."""
+def look_at(
+    program, name: str, *, view_only: bool = False, device: str = "serial0", port: int | None = None
+) -> TextViewer:
+    """Ask for a ticket as a program does, and use it on the dashboard's own port or on a gateway's."""
     body = {"view_only": view_only, "device": device}
     status, answer = program.api(f"vms/{program.vm(name)['uuid']}/console", body)
     assert status == 200, answer
-    return TextViewer(answer["url"], origin=program.url)
+    url = answer["url"] if port is None else answer["url"].replace(f":{program.port}/", f":{port}/")
+    return TextViewer(url, origin=program.url)
 
 
 def echo(viewer: TextViewer, word: str) -> None:
@@ -184,17 +192,61 @@ def test_a_gateway_that_is_killed_is_followed_by_another_that_knows_what_was_wri
         os.kill(gateway_of(program), signal.SIGKILL)
         assert viewer.close_code() in (1006, 1011)
 
-    def again() -> TextViewer | None:
-        seen = look_at(program, name)
-        try:
-            return seen.told(state="open")
-        except Exception:
-            seen.websocket.close()
-            return None
-
-    with wait_until(again, 30, "another gateway") as viewer:
+    with wait_until(lambda: opened(program, name), 30, "another gateway") as viewer:
         viewer.until(lambda me: b"before" in me.history)
         echo(shell(viewer), "after")
+
+
+def opened(program, name: str, port: int | None = None) -> TextViewer | None:
+    """Somebody who sees the console, None while no gateway has it."""
+    seen = look_at(program, name, port=port)
+    try:
+        return seen.told(state="open")
+    except Exception:
+        seen.websocket.close()
+        return None
+
+
+@pytest.fixture
+def second_gateway(program):
+    """Another gateway on the same rows: (its process, its port)."""
+    port = free_port()
+    environment = {**program.environment, "KVMDASH_CONSOLE_GATEWAY": f"127.0.0.1:{port}"}
+    with (program.folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "consoles"],
+            cwd=PROJECT, env=environment, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    wait_until(lambda: is_listening(port), 60, "the second gateway")
+    yield process, port
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_of_two_gateways_one_carries_a_console_and_the_other_takes_over_when_it_dies(program, second_gateway):
+    process, port = second_gateway
+    name = program.running("web-2")
+    # Whoever looked before keeps it with the first gateway for a while.
+    with wait_until(lambda: opened(program, name, port), 60, "the second gateway to carry it") as first:
+        echo(shell(first), "here")
+        # libvirt lets one in: whoever comes to the other gateway is sent on, and nothing is taken from the one who writes.
+        with look_at(program, name) as other:
+            assert other.close_code() == ELSEWHERE
+        echo(first, "still")
+        uuid = program.vm(name)["uuid"]
+        log = lambda: program.api(f"vms/{uuid}/console/log", {"device": "serial0"})[1].get("text", "")  # noqa: E731
+        wait_until(lambda: "still" in log(), 20, "what was written to be kept")
+        process.send_signal(signal.SIGKILL)
+        assert first.close_code() in (1006, 1011)
+    with wait_until(lambda: opened(program, name), 60, "the other gateway to carry it") as viewer:
+        viewer.until(lambda me: b"still" in me.history)
+        echo(shell(viewer), "over")
 
 
 def gateway_of(program) -> int:
