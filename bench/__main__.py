@@ -20,7 +20,7 @@ BENCHMARKS = {
     "silence": ["--runs", "1"],
     "memory": ["--guests", "10", "--seconds", "5"],
     "migration": ["--runs", "1"],
-    "forecast": ["--runs", "1"],
+    "forecast": ["--runs", "1", "--dirty", "8"],
     "creation": ["--runs", "1", "--megabytes", "16"],
     "preflight": ["--guests", "20", "--hosts", "5", "--runs", "2"],
     "upload": ["--megabytes", "64", "--runs", "1"],

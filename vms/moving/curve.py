@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import median_low
 
 #: points that are kept of a curve; beyond that every second one goes
 MOST_POINTS = 240
 #: seconds over which a rate is measured
 WINDOW = 3.0
+#: points whose rate is looked at
+RATES = 3
 #: passes that a forecast looks ahead; a move that takes more does not end for anybody who waits
 MOST_PASSES = 200
 #: passes after which a move whose passes are still that share as long is said not to end
@@ -74,7 +77,7 @@ def forecast(points: Sequence[Point], allowed_ms: int = USUAL_PAUSE_MS) -> Forec
     if not points:
         return Forecast("early")
     now = points[-1]
-    link = now.rate or _slope(points, lambda point: point.sent)
+    link = _rate(points) or _slope(points, lambda point: point.sent)
     drain = max(_slope([point for point in points if point.n == now.n], lambda point: -point.left), link)
     if link <= 0 or drain <= 0:
         return Forecast("early", dirty=now.dirty, link=link)
@@ -97,6 +100,11 @@ def forecast(points: Sequence[Point], allowed_ms: int = USUAL_PAUSE_MS) -> Forec
         took += time
         left, speed, since = now.dirty * (since + time), float(link), 0.0
     return Forecast("never", dirty=now.dirty, link=link)
+
+
+def _rate(points: Sequence[Point]) -> int:
+    """What the link carries: QEMU measures a tenth of a second, so that one figure alone may be far off."""
+    return int(median_low([point.rate for point in points if point.rate][-RATES:] or [0]))
 
 
 def _is_stuck(points: Sequence[Point]) -> bool:

@@ -39,6 +39,7 @@ class Steering:
         #: somebody wants a broken post-copy move to be tried again now
         self.recover_now = False
         self._noted_at = 0.0
+        self._pass = 0
         #: whether QEMU has begun to send, and what was asked too early
         self._sending = False
         self._early: list[OperationSignal] = []
@@ -182,17 +183,17 @@ class Steering:
             self.task.log(say("It could not be let run on after its pause: %(why)s", why=error), "warning")
 
     def seen(self, job: JobFigures) -> None:
-        """The move is under way: a point of its curve, about once a second."""
+        """The move is under way: a point of its curve about once a second, and where a new pass begins."""
         self._sending = self._sending or job.iteration > 0 or job.processed > 0
         if not self._allowed:
             self._allowed = True
             self._allow_at_first()
         at = time.monotonic()
-        if at - self._noted_at < POINT_SECONDS:
+        if at - self._noted_at < POINT_SECONDS and job.iteration == self._pass:
             return
-        self._noted_at = at
+        self._noted_at, self._pass = at, job.iteration
         point = Point(
-            round(job.elapsed_ms / 1000, 1),
+            round(job.elapsed_ms / 1000, 2),
             job.remaining,
             job.processed,
             job.total,
