@@ -119,90 +119,102 @@ def networks(page: Page) -> dict[str, tuple[str, Step]]:
     }
 
 
+#: pages that are the same in every cluster
+FIXED = {
+    "overview": "/",
+    "vms": "/vms/",
+    "vms-nothing": "/vms/?q=no-such-machine",
+    "vms-wrong": "/vms/?page=minus-one",
+    "vms-new": "/vms/new/",
+    "vms-new-cloud": "/vms/new/?road=cloud",
+    "vms-new-install": "/vms/new/?road=install",
+    "vms-new-import": "/vms/new/?road=import",
+    "vms-new-ova": "/vms/new/?road=ova",
+    "vms-new-clone": "/vms/new/?road=clone",
+    "vms-systems": "/vms/systems/",
+    "plans": "/vms/plans/",
+    "balance": "/vms/balance/",
+    "processors": "/vms/processors/",
+    "wall-empty": "/vms/wall/",
+    "hosts": "/hosts/",
+    "hosts-add": "/hosts/add/",
+    "storage": "/hosts/storage/",
+    "storage-library": "/hosts/storage/library/",
+    "storage-unused": "/hosts/storage/unused/",
+    "storage-define": "/hosts/storage/define/",
+    "networks": "/hosts/networks/",
+    "networks-define": "/hosts/networks/define/",
+    "operations": "/operations/",
+    "people": "/administration/",
+    "audit": "/administration/audit/",
+    "tokens": "/administration/tokens/",
+    "api": "/api/v1/docs",
+    "password": "/account/password/change/",
+    "second-factor": "/account/2fa/",
+    "logout": "/account/logout/",
+    "error-404": "/no/such/page/",
+    "error-vm": "/vms/00000000-0000-0000-0000-000000000001/",
+}
+#: parts of a guest's page, and of a host's
+OF_GUEST = (
+    "devices", "console", "serial", "snapshots", "agent", "operations", "definition", "definition/edit", "definition/versions",
+    "definition/compare", "preflight", "console/window", "console/serial/window",
+)  # fmt: skip
+OF_HOST = ("guests", "storage", "networks", "operations", "settings", "edit", "remove")
+
+
 def pictures(page: Page) -> dict[str, tuple[str, Step]]:
     """Name of the picture: address, and what to do there before it is taken."""
     guests = page.request.get("/api/v1/vms?page_size=200").json()["items"]
     hosts = page.request.get("/api/v1/hosts").json()
+    host = (hosts["items"] if isinstance(hosts, dict) else hosts)[0]["name"]
+    operations = page.request.get("/api/v1/operations?page_size=50").json()["items"]
+    found: dict[str, tuple[str, Step]] = {name: (address, nothing) for name, address in FIXED.items()}
+    found |= lists(guests) | of_guests(guests)
+    found |= {f"host-{part}": (f"/hosts/{host}/{part}/", nothing) for part in OF_HOST}
+    found |= {"host": (f"/hosts/{host}/", nothing)} | storage(page) | networks(page)
+    return found | {
+        f"operation-{one['kind']}-{one['state']}": (f"/operations/{one['id']}/", nothing)
+        for one in reversed(operations)
+    }
+
+
+def lists(guests: list[dict[str, Any]]) -> dict[str, tuple[str, Step]]:
+    """Lists and the overview with something open or chosen."""
+    name = guests[0]["name"]
+    chosen = "&".join(f"vm={one['uuid']}" for one in guests[:20])
+    return {
+        "overview-palette": ("/", press("/", f"={name}")),
+        "overview-help": ("/", press("?")),
+        "overview-alarms": ("/", click("[popovertarget=alarms-menu]")),
+        "vms-selected": ("/vms/", tick(2)),
+        "vms-columns": ("/vms/", click("#vm-list [popovertarget^=columns]")),
+        "vms-bulk": ("/vms/", steps(tick(3), click("[data-bulk-bar] button[hx-post]"))),
+        "vms-preflight": (f"/vms/preflight/?{chosen}", nothing),
+        "plan": ("/vms/", plan_drafted),
+        "hosts-add-wrong": ("/hosts/add/", steps(click("#page form button[type=submit]"))),
+        "people-add": ("/administration/", click("#page [data-dialog]")),
+    }
+
+
+def of_guests(guests: list[dict[str, Any]]) -> dict[str, tuple[str, Step]]:
+    """A guest that runs, with its dialogs, and one that is off."""
     running = [guest for guest in guests if guest["power_state"] == "running"]
     guest = next((one for one in running if one["name"] == "db-1"), (running or guests)[0])
     off = next((one for one in guests if one["power_state"] == "shutoff"), guest)
-    host = f"/hosts/{(hosts['items'] if isinstance(hosts, dict) else hosts)[0]['name']}/"
     vm = f"/vms/{guest['uuid']}/"
-    found: dict[str, tuple[str, Step]] = {
-        "overview": ("/", nothing),
-        "overview-palette": ("/", press("/", f"={guest['name']}")),
-        "overview-help": ("/", press("?")),
-        "overview-alarms": ("/", click("[popovertarget=alarms-menu]")),
-        "vms": ("/vms/", nothing),
-        "vms-selected": ("/vms/", tick(2)),
-        "vms-columns": ("/vms/", click("#vm-list [popovertarget^=columns]")),
-        "vms-nothing": ("/vms/?q=no-such-machine", nothing),
-        "vms-wrong": ("/vms/?page=minus-one", nothing),
-        "vms-new": ("/vms/new/", nothing),
-        "vms-new-cloud": ("/vms/new/?road=cloud", nothing),
-        "vms-new-install": ("/vms/new/?road=install", nothing),
-        "vms-new-import": ("/vms/new/?road=import", nothing),
-        "vms-new-ova": ("/vms/new/?road=ova", nothing),
-        "vms-systems": ("/vms/systems/", nothing),
-        "vms-new-clone": ("/vms/new/?road=clone", nothing),
-        "vms-bulk": ("/vms/", steps(tick(3), click("[data-bulk-bar] button[hx-post]"))),
+    return {f"vm-{part.replace('/', '-')}": (f"{vm}{part}/", nothing) for part in OF_GUEST} | {
         "vm": (vm, nothing),
         "vm-off": (f"/vms/{off['uuid']}/", nothing),
         "vm-menu": (vm, click(".page-actions [popovertarget]")),
         "vm-migrate": (f"{vm}do/migrate/", nothing),
-        "vm-preflight": (f"{vm}preflight/", nothing),
-        "vms-preflight": ("/vms/preflight/?" + "&".join(f"vm={one['uuid']}" for one in guests[:20]), nothing),
-        "plans": ("/vms/plans/", nothing),
-        "plan": ("/vms/", plan_drafted),
-        "balance": ("/vms/balance/", nothing),
-        "processors": ("/vms/processors/", nothing),
         "vm-notes": (f"{vm}do/set-metadata/", nothing),
         "vm-device-add": (f"{vm}do/device-add/?type=disk", nothing),
         "vm-device-menu": (f"{vm}devices/", click("#vm-devices .menu-cell button")),
         "vm-boot-order": (f"{vm}do/boot-order/", nothing),
         "vm-confirm": (f"/palette/{guest['uuid']}/destroy/", nothing),
-        "hosts": ("/hosts/", nothing),
-        "hosts-add": ("/hosts/add/", nothing),
-        "hosts-add-wrong": ("/hosts/add/", steps(click("#page form button[type=submit]"))),
-        "host": (host, nothing),
-        "host-edit": (f"{host}edit/", nothing),
-        "host-remove": (f"{host}remove/", nothing),
-        "storage": ("/hosts/storage/", nothing),
-        "storage-library": ("/hosts/storage/library/", nothing),
-        "storage-unused": ("/hosts/storage/unused/", nothing),
-        "storage-define": ("/hosts/storage/define/", nothing),
-        "networks": ("/hosts/networks/", nothing),
-        "networks-define": ("/hosts/networks/define/", nothing),
-        "operations": ("/operations/", nothing),
-        "people": ("/administration/", nothing),
-        "people-add": ("/administration/", click("#page [data-dialog]")),
-        "audit": ("/administration/audit/", nothing),
-        "tokens": ("/administration/tokens/", nothing),
-        "api": ("/api/v1/docs", nothing),
-        "password": ("/account/password/change/", nothing),
-        "second-factor": ("/account/2fa/", nothing),
-        "logout": ("/account/logout/", nothing),
-        "error-404": ("/no/such/page/", nothing),
-        "error-vm": ("/vms/00000000-0000-0000-0000-000000000001/", nothing),
-        "console-window": (f"{vm}console/window/", nothing),
         "wall": (f"/vms/wall/?ids={guest['uuid']}", nothing),
-        "wall-empty": ("/vms/wall/", nothing),
-        "serial-window": (f"{vm}console/serial/window/", nothing),
     }
-    found |= {
-        f"vm-{tab}": (f"{vm}{tab}/", nothing)
-        for tab in ("devices", "console", "serial", "snapshots", "agent", "operations", "definition")
-    }
-    found |= {
-        f"host-{tab}": (f"{host}{tab}/", nothing) for tab in ("guests", "storage", "networks", "operations", "settings")
-    }
-    found |= {f"vm-definition-{part}": (f"{vm}definition/{part}/", nothing) for part in ("edit", "versions", "compare")}
-    found |= storage(page)
-    found |= networks(page)
-    operations = page.request.get("/api/v1/operations?page_size=50").json()["items"]
-    for operation in reversed(operations):
-        found[f"operation-{operation['kind']}-{operation['state']}"] = (f"/operations/{operation['id']}/", nothing)
-    return found
 
 
 def sign_in(browser: Browser, url: str, name: str, password: str, **options: Any) -> Page:

@@ -16,6 +16,8 @@ from vms.creation.wanted import Place
 from vms.models import VirtualMachine
 
 BEST = "best"
+#: what a guest is made of: a host without it is farther from fitting than one for which something is still to be chosen
+MADE_OF = ("image", "iso", "drivers", "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,19 @@ class Candidate:
         """Whether the guest can be made there."""
         return not self.reason
 
+    @property
+    def lacks_origin(self) -> bool:
+        """Whether what the guest is to be made of is not there."""
+        return any(finding.field in MADE_OF for finding in self.review.wrong)
+
 
 def candidates(hosts: QuerySet[Host], name: str, arguments: dict[str, Any]) -> list[Candidate]:
-    """All hosts: those that fit come first, the best of them at the top."""
+    """All hosts: those that fit come first, the best of them at the top; then those that have what the guest is made of."""
     rows = hosts.prefetch_related("abilities").defer(
         "tls_ca", "tls_certificate", "tls_key", "ssh_key", "ssh_host_key", "cells"
     )
     found = [candidate(host, name, arguments) for host in rows]
-    return sorted(found, key=lambda one: (not one.fits, -one.score, one.host.name))
+    return sorted(found, key=lambda one: (not one.fits, one.lacks_origin, -one.score, one.host.name))
 
 
 def candidate(host: Host, name: str, arguments: dict[str, Any], identity: uuid.UUID | None = None) -> Candidate:

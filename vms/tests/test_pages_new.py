@@ -66,6 +66,15 @@ def test_several_are_asked_for_by_a_pattern_and_the_best_host(people, host):
     assert sorted(made) == ["web-1", "web-2", "web-3"] and "kvm2" in made.values()
 
 
+def test_while_nothing_fits_the_host_that_has_the_image_says_what_is_still_to_be_chosen(people, host):
+    make_host("kvm2", memory=64 * GIB, memory_used=GIB, cpus=8, hypervisor_type="QEMU")
+    host.memory_used = 6 * GIB
+    host.save()
+    filled = FILLED | {"host": "best", "pool": "", "user": "", "password": ""}
+    text = browser(people["operator"]).post(f"{LOOK}?road=cloud", filled, **HTMX).content.decode()
+    assert text.index("In which pool?") < text.index("kvm2 has no")
+
+
 @pytest.mark.parametrize(
     ("road", "changed", "field"),
     [
