@@ -91,7 +91,7 @@ class Host:
 
     def configure(self) -> None:
         """Write everything its daemons read. The guests' definitions that are there already stay."""
-        for folder in ("etc", "lib/images", "log/qemu", "cache/qemu/capabilities", "sasl"):
+        for folder in ("etc", "lib/images", "log/qemu", "cache/qemu/capabilities", "sasl", "tpm-ca"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         nwfilter = Path("/etc/libvirt/nwfilter")
         if nwfilter.is_dir():
@@ -144,6 +144,8 @@ class Host:
                 "namespaces": [],
                 "stdio_handler": "file",
                 "remember_owner": 0,
+                "swtpm_user": "root",
+                "swtpm_group": "root",
                 "migration_host": self.address,
                 "migration_address": self.address,
                 "migrate_tls_x509_cert_dir": str(self.pki / f"{self.name}-qemu"),
@@ -248,6 +250,7 @@ class Host:
             [str(folder / "cache"), "/var/cache/libvirt"],
             [str(folder / "hosts"), "/etc/hosts"],
             [str(folder / "sasl"), "/etc/sasl2"],
+            [str(folder / "tpm-ca"), "/var/lib/swtpm-localca"],
         ]
         daemons = [{"command": ["/usr/sbin/libvirtd", "--listen"], "output": str(folder / "log" / "libvirtd.out")}]
         if self.transport == "ssh":

@@ -37,8 +37,22 @@ INSTALLED = (
     # The boot loader of the image that boots by itself is put together when that is built.
     "e2fsprogs",
     "libdevmapper1.02.1",
+    # UEFI with Secure Boot for guests, and what emulates their TPMs.
+    "ovmf",
+    "swtpm",
+    "swtpm-tools",
 )
-UNPACKED = ("busybox-static", "qemu-guest-agent", "sasl2-bin", "grub-common", "grub-pc-bin")
+UNPACKED = (
+    "busybox-static",
+    "qemu-guest-agent",
+    "sasl2-bin",
+    "grub-common",
+    "grub-pc-bin",
+    # The signed boot loaders of the image that boots under Secure Boot, and what writes its FAT.
+    "shim-signed",
+    "grub-efi-amd64-signed",
+    "mtools",
+)
 KERNEL = "linux-image-cloud-amd64"
 
 

@@ -87,6 +87,11 @@ class Lab:
         with self.all_labs_locked():
             return cloud.build(" ".join(guests.COMMAND_LINE))
 
+    def signed_image(self) -> Path:
+        """The same for guests with UEFI; everything in it is signed, so that it boots under Secure Boot."""
+        with self.all_labs_locked():
+            return cloud.build(" ".join(guests.COMMAND_LINE), cloud.by_uefi)
+
     # --- up and down --------------------------------------------------------------------------------------------
 
     def up(self, hosts: int = 3, guests: int = 6, sasl: bool = False, no_peer: str = "") -> dict[str, Any]:

@@ -85,6 +85,7 @@ class VmOut(Schema):
     os_type: str
     arch: str
     machine: str
+    firmware: str = Field(description="bios, efi, or secure (UEFI with Secure Boot); empty when not known.")
     vcpus: int
     memory: int
     cpu_percent: float | None

@@ -58,6 +58,8 @@ def ability(text: str, alias: str = "") -> Ability:
             continue
         for enum in element.findall("enum"):
             words[f"{element.tag}.{enum.get('name')}"] = [value.text or "" for value in enum.findall("value")]
+    #: which firmware there is goes with the machine type: Secure Boot is q35's alone
+    loaders = [value.text or "" for value in tree.findall("os/loader/value")]
     modes = [mode.get("name", "") for mode in tree.findall("cpu/mode") if mode.get("supported") == "yes"]
     return Ability(
         arch=tree.findtext("arch") or "",
@@ -65,5 +67,5 @@ def ability(text: str, alias: str = "") -> Ability:
         virt=tree.findtext("domain") or "",
         emulator=tree.findtext("path") or "",
         most_vcpus=int(most.get("max", "0")) if most is not None else 0,
-        words=words | {"cpu.mode": modes},
+        words=words | {"cpu.mode": modes, "loader.path": loaders},
     )

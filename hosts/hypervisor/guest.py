@@ -24,6 +24,9 @@ _LEASE = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE
 _ARP = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP
 _SOURCES = (("agent", _AGENT), ("lease", _LEASE), ("arp", _ARP))
 
+#: libvirt's version from which on it makes a guest's variables anew when told to
+RESETS_NVRAM = 8_001_000
+
 METADATA_URI = "https://kvmdash.org/xmlns/1"
 METADATA_KEY = "kvmdash"
 
@@ -60,6 +63,15 @@ class Guest:
         """Boot it, or restore its managed save image when it has one."""
         flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
         self.call(lambda domain: domain.createWithFlags(flags), seconds=300)
+
+    def start_afresh(self) -> None:
+        """Boot it for the first time: variables of firmware that an earlier guest of its name left are made anew."""
+
+        def boot(domain: libvirt.virDomain) -> None:
+            knows = domain.connect().getLibVersion() >= RESETS_NVRAM
+            domain.createWithFlags(libvirt.VIR_DOMAIN_START_RESET_NVRAM if knows else 0)
+
+        self.call(boot, seconds=300)
 
     def shutdown(self) -> None:
         """Ask the guest to shut down (ACPI or agent, as libvirt sees fit); returns at once."""

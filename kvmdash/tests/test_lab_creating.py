@@ -105,8 +105,10 @@ def test_what_would_be_done_is_told_before(program, lab_cluster, image):
     assert plan["host"] in ("kvm1", "kvm2", "kvm3") and all(one["fits"] for one in plan["hosts"])
     assert "<name>cloud-3</name>" in plan["definition"] and "\nvirt-install --name cloud-3" in plan["command"]
     status, plan = program.api("vms/plan", body(image, "cloud-3", firmware="secure", tpm=True))
+    assert plan["host"] == "kvm1", "it has OVMF and swtpm"
+    status, plan = program.api("vms/plan", body(image, "cloud-3", firmware="secure", machine="pc"))
     assert plan["host"] is None
-    assert {one["field"] for one in plan["findings"] if one["level"] == "wrong"} >= {"firmware"}
+    assert {one["field"] for one in plan["findings"] if one["level"] == "wrong"} >= {"firmware", "machine"}
 
 
 def test_a_guest_is_copied_whole_and_as_one_that_lies_on_a_template(program, lab_cluster, image, made):

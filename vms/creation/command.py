@@ -83,10 +83,10 @@ def _install(plan: Plan) -> str:
 def _boot(hardware: Hardware) -> list[str]:
     if hardware.firmware == "bios":
         return []
-    if hardware.firmware == "efi":
-        return ["--boot", "uefi"]
-    features = "firmware.feature0.name=secure-boot,firmware.feature0.enabled=yes"
-    return ["--boot", f"firmware=efi,{features}", "--features", "smm.state=on"]
+    secure = hardware.firmware == "secure"
+    words = [f"firmware.feature{number}.name={name}" for number, name in enumerate(("secure-boot", "enrolled-keys"))]
+    words = [f"{word},{word.partition('.name=')[0]}.enabled={'yes' if secure else 'no'}" for word in words]
+    return ["--boot", ",".join(["firmware=efi", *words]), *(["--features", "smm.state=on"] if secure else [])]
 
 
 def _disk(volume: NewVolume, bus: str) -> str:

@@ -44,11 +44,30 @@ def take_away_filled_in(now: Any, then: Any) -> None:
     for feature in now.findall("cpu/feature"):
         if feature.get("name") not in said:
             _remove(feature)
+    _take_away_chosen_firmware(now.find("os"), then.find("os"))
     for path, attribute in FILLED_IN:
         if any(element.get(attribute) for element in then.findall(path)):
             continue
         for element in now.findall(path):
             element.attrib.pop(attribute, "")
+
+
+def _take_away_chosen_firmware(now: Any, then: Any) -> None:
+    """Of a guest that only says which kind of firmware it wants, libvirt chooses the files when it starts, and drops that word."""
+    if now is None or then is None or not then.get("firmware") or now.get("firmware"):
+        return
+    now.set("firmware", then.get("firmware"))
+    for name in ("loader", "nvram", "firmware"):
+        mine, said = now.find(name), then.find(name)
+        if mine is None:
+            continue
+        if said is None:
+            _remove(mine)
+            continue
+        for attribute in set(mine.attrib) - set(said.attrib):
+            del mine.attrib[attribute]
+        if not (said.text or "").strip():
+            mine.text = said.text
 
 
 def _of_this_run(root: Any) -> list[Any]:

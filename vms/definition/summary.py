@@ -24,6 +24,7 @@ class Summary:
     os_type: str
     arch: str
     machine: str
+    firmware: str
     vcpus: int
     memory: int
     disks: list[dict[str, Any]]
@@ -48,6 +49,7 @@ def summarize(domain: etree._Element) -> Summary:
         os_type=_os_name(parts.get("metadata")),
         arch=os_type.get("arch", "") if os_type is not None else "",
         machine=os_type.get("machine", "") if os_type is not None else "",
+        firmware=firmware(domain),
         vcpus=_vcpus(parts.get("vcpu")),
         memory=_bytes(parts.get("memory")),
         disks=[disk_words(device) for device in devices if device.tag == "disk"],
@@ -82,6 +84,22 @@ def _os_name(own: etree._Element | None) -> str:
     """The id that virt-install and others leave as libosinfo metadata, without its address part."""
     found = own.find("{*}libosinfo/{*}os") if own is not None else None
     return found.get("id", "").rpartition("//")[2][:80] if found is not None else ""
+
+
+def firmware(domain: etree._Element) -> str:
+    """What boots it: bios, efi, secure (UEFI with Secure Boot and its keys); '' where it does not say."""
+    parts = children(domain)
+    os = parts.get("os")
+    if os is None or (kind := os.find("type")) is None or (kind.text or "").strip() != "hvm":
+        return ""
+    said = {one.get("name"): one.get("enabled") for one in os.iterfind("firmware/feature")}
+    loader = os.find("loader")
+    if os.get("firmware") == "efi" or _get(loader, "type") == "pflash":
+        is_secure = _get(loader, "secure") == "yes" or said.get("secure-boot") == "yes"
+        return "secure" if is_secure and said.get("enrolled-keys") != "no" else "efi"
+    if os.get("firmware") == "bios" or kind.get("arch") in ("x86_64", "i686"):
+        return "bios" if loader is None or _get(loader, "type", "rom") == "rom" else ""
+    return ""
 
 
 def _vcpus(vcpu: etree._Element | None) -> int:
@@ -181,6 +199,8 @@ def device_words(device: etree._Element) -> dict[str, Any]:
     parts = children(device)
     model = parts.get("model")
     words = [word for name in ("type", "bus", "mode", "index") if (word := device.get(name))]
+    if device.tag == "tpm" and (backend := parts.get("backend")) is not None:
+        words += [word for name in ("type", "version") if (word := backend.get(name))]
     for element in (parts.get("target"), parts.get("source")):
         if element is not None:
             words += [f"{name}={value}" for name in _TELLING if (value := element.get(name))]

@@ -60,6 +60,8 @@ class VirtualMachine(models.Model):
     os_type = models.CharField(max_length=80, blank=True)
     arch = models.CharField(max_length=20, blank=True)
     machine = models.CharField(max_length=60, blank=True)
+    #: bios, efi or secure (UEFI with Secure Boot)
+    firmware = models.CharField(max_length=10, blank=True)
     vcpus = models.PositiveIntegerField(default=0)
     memory = models.BigIntegerField(default=0)
     disks = models.JSONField(default=list)

@@ -23,6 +23,7 @@ from vms.creation.copying import OFF
 from vms.creation.plan import Plan
 from vms.creation.planning import plan
 from vms.creation.wanted import Place
+from vms.deleting import keeps
 from vms.models import VirtualMachine
 from vms.operations.base import SEEN_EVERY, SEEN_SECONDS, PowerState
 from vms.operations.making import Making, take_back
@@ -88,7 +89,9 @@ class Create(Kind):
             if task.arguments.get("autostart"):
                 guest.set_autostart(True)
             if task.arguments.get("start"):
-                guest.start()
+                has_variables, _tpm = keeps(guest.definition(inactive=True))
+                begin = guest.start_afresh if has_variables else guest.start
+                begin()
                 task.log(say("It is started."))
         except Unreachable:
             raise

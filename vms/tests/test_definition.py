@@ -1,7 +1,7 @@
 """What is read from domain XML."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vms.definition import metadata
@@ -68,6 +68,8 @@ def test_entities_are_not_expanded():
     assert "root" not in summarize(parse(outside)).title
 
 
+# On a busy machine drawing lasts.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(max_size=60), max_size=6), st.text(max_size=80))
 def test_tags_and_folders_that_are_allowed_come_back_as_they_went_in(tags, folder):
     tags = sorted({tag for tag in tags if metadata.is_tag(tag) and tag == tag.strip()}, key=str.lower)
@@ -78,3 +80,27 @@ def test_tags_and_folders_that_are_allowed_come_back_as_they_went_in(tags, folde
     )
     back = metadata.read(parse(wrapped))
     assert sorted(back.tags) == sorted(tags) and back.folder == folder
+
+
+@pytest.mark.parametrize(
+    ("os", "firmware"),
+    [
+        ("<os><type arch='x86_64'>hvm</type></os>", "bios"),
+        ("<os firmware='efi'><type arch='x86_64'>hvm</type></os>", "efi"),
+        (
+            "<os firmware='efi'><type>hvm</type><firmware><feature name='secure-boot' enabled='yes'/></firmware></os>",
+            "secure",
+        ),
+        ("<os><type>hvm</type><loader type='pflash' secure='yes'>/x.fd</loader></os>", "secure"),
+        (
+            "<os><type>hvm</type><loader type='pflash' secure='yes'>/x.fd</loader>"
+            "<firmware><feature name='enrolled-keys' enabled='no'/></firmware></os>",
+            "efi",
+        ),
+        ("<os><type arch='aarch64'>hvm</type></os>", ""),
+        ("<os><type arch='x86_64'>exe</type></os>", ""),
+        ("", ""),
+    ],
+)
+def test_the_firmware_is_told_as_far_as_the_definition_says_it(os, firmware):
+    assert summarize(parse(f"<domain>{os}</domain>")).firmware == firmware

@@ -73,6 +73,15 @@ def test_a_guest_that_lacks_nothing_on_the_target_may_go_there_by_every_check():
     assert all(found.reason and "%" not in found.reason for _check, found in table.cells(0, 1))
 
 
+#: a host with UEFI for both machine types, and Secure Boot for the one that can have it
+SECURE: dict[str, Any] = {
+    "abilities": {
+        ("x86_64", "pc"): Ability("pc", 255, {"os.firmware": ["efi"], "loader.secure": ["no"]}),
+        ("x86_64", "q35"): Ability(
+            "q35", 255, {"os.firmware": ["efi"], "loader.secure": ["yes", "no"], "loader.path": ["/secure.fd"]}
+        ),
+    }
+}
 #: check, what the guest has, what the target has, verdict, a word of the reason
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("host", {}, {"enabled": False}, "no", "disabled"),
@@ -100,6 +109,14 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("machine", {}, {"platforms": {}}, "unknown", "not told"),
     ("firmware", {"loader": "/usr/share/OVMF.fd", "nvram": True}, {}, "ok", "sent along"),
     ("firmware", {"loader": "/opt/mine.fd"}, {}, "unknown", "/opt/mine.fd"),
+    ("firmware", {"firmware": "efi", "loader": "/secure.fd", "machine": "pc-q35-7.2"}, SECURE, "ok", "has the files"),
+    ("firmware", {"firmware": "efi", "loader": "/secure.fd"}, SECURE, "unknown", "/secure.fd"),
+    ("firmware", {"firmware": "bios"}, {}, "ok", "no files"),
+    ("firmware", {"firmware": "secure", "machine": "pc-q35-7.2"}, SECURE, "ok", "has the firmware"),
+    ("firmware", {"firmware": "secure"}, SECURE, "no", "Secure Boot"),
+    ("firmware", {"firmware": "efi"}, SECURE, "ok", "has the firmware"),
+    ("firmware", {"firmware": "efi"}, {"abilities": {("x86_64", "pc"): Ability("pc", 255, {"os.firmware": []})}}, "no", "no UEFI"),
+    ("firmware", {"firmware": "efi"}, {}, "unknown", "UEFI"),
     ("firmware", {"files": ("/k/vmlinuz",)}, {"opened": frozenset({"/k/vmlinuz"})}, "ok", "has the files"),
     ("memory", {"memory": 64 * GIB}, {}, "no", "64.0 GiB"),
     ("memory", {"memory": 20 * GIB}, {}, "warning", "16.0 GiB"),
@@ -231,6 +248,10 @@ def test_what_is_ticked_makes_of_disks_that_are_not_shared_a_yes():
     assert finding("disks", guest, make_machine()).name == "no"
     assert finding("disks", guest, make_machine(), wishes=Wishes(copy_storage=True)).name == "ok"
     assert finding("disks", guest, make_machine(), wishes=Wishes(unsafe=True)).name == "warning"
+    cd = make_guest(disks=(Disk("sda", "cdrom", "/images/new.iso", readonly=True),))
+    assert finding("disks", cd, make_machine()).name == "no"
+    found = finding("disks", cd, make_machine(), wishes=Wishes(unsafe=True))
+    assert found.name == "warning", "of a folder that is shared the target's list of files may be older"
     full = make_machine(pools=(Pool("local", "dir", "/images", "", True, 1),))
     source = make_machine(1, volumes={"/images/a": 2 * GIB})
     assert finding("disks", guest, full, source, Wishes(copy_storage=True)).name == "no", "there is no room for a copy"

@@ -154,6 +154,7 @@ def facts(vm: VirtualMachine, user: User) -> Context:
         "clones": linked.clones_of(vm, volumes.values()),
         "vm": vm,
         "state": rows.shown_state(vm),
+        "tpms": [device for device in vm.devices if device.get("kind") == "tpm"],
         "tags": [tag.name for tag in vm.tags.all()],
         "notes": action("set-metadata", vm, user),
         "autostart": action("autostart", vm, user),

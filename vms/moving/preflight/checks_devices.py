@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vms.moving.preflight.checks_machine import kind_of
 from vms.moving.preflight.facts import Device, Guest, Hosts, Machine
 from vms.moving.preflight.finding import Finding, no, ok, sentence, unknown, warning, worst
 
@@ -58,8 +59,7 @@ def _device(device: Device, host: Machine, source: Machine | None) -> Finding:
 
 def tpm_needs(guest: Guest) -> tuple[str, str, str]:
     """Of the TPM."""
-    machine = "q35" if "q35" in guest.machine else "pc" if "i440fx" in guest.machine else guest.machine
-    return guest.tpm, guest.arch, machine
+    return guest.tpm, guest.arch, kind_of(guest.machine)
 
 
 def tpm(need: tuple[str, str, str], host: Machine, _hosts: Hosts) -> Finding:
@@ -85,8 +85,7 @@ def tpm(need: tuple[str, str, str], host: Machine, _hosts: Hosts) -> Finding:
 
 def screen_needs(guest: Guest) -> Screens:
     """Of screens and where they listen."""
-    machine = "q35" if "q35" in guest.machine else "pc" if "i440fx" in guest.machine else guest.machine
-    return guest.screens, guest.listens, guest.arch, machine
+    return guest.screens, guest.listens, guest.arch, kind_of(guest.machine)
 
 
 def screens(need: Screens, host: Machine, _hosts: Hosts) -> Finding:

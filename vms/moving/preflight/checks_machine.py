@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from vms.moving.preflight.facts import Guest, Hosts, Machine, Platform, Version
+from vms.moving.preflight.facts import Ability, Guest, Hosts, Machine, Platform, Version
 from vms.moving.preflight.finding import Finding, no, ok, sentence, unknown, warning, worst
 
 NOT_TOLD = sentence("%(host)s has not told what it can run.")
+#: firmware, its file, whether it has NVRAM, other files, architecture, way to run it, machine type
+FirmwareNeed = tuple[str, str, bool, tuple[str, ...], str, str, str]
+INSTALL_OVMF = sentence("Install OVMF there (Debian: ovmf).")
+UEFI = ("efi", "secure")
 UPDATE = sentence("Bring %(host)s to the version of the other hosts.")
 
 
@@ -57,18 +61,25 @@ def _emulator(emulator: str, platform: Platform, host: Machine) -> list[Finding]
     return [unknown(text, mend, path=emulator, host=host.name)]
 
 
-def firmware_needs(guest: Guest) -> tuple[str, bool, tuple[str, ...], str, str]:
+def firmware_needs(guest: Guest) -> FirmwareNeed:
     """Of firmware, NVRAM and files that it boots from."""
-    return guest.loader, guest.nvram, guest.files, guest.arch, guest.virt
+    kind = guest.firmware if guest.firmware in UEFI else ""
+    return kind, guest.loader, guest.nvram, guest.files, guest.arch, guest.virt, kind_of(guest.machine)
 
 
-def firmware(need: tuple[str, bool, tuple[str, ...], str, str], host: Machine, _hosts: Hosts) -> Finding:
+def kind_of(machine: str) -> str:
+    """The machine type as hosts are asked for it, without its version."""
+    return "q35" if "q35" in machine else "pc" if "i440fx" in machine else machine
+
+
+def firmware(need: FirmwareNeed, host: Machine, _hosts: Hosts) -> Finding:
     """The files must be at the target too. Of NVRAM the contents travel with the guest."""
-    loader, nvram, files, arch, virt = need
+    firmware, loader, nvram, files, arch, virt, kind = need
+    there, ability = host.processors.get((arch, virt)), host.abilities.get((arch, kind))
     if not (loader or files):
-        return ok(sentence("It needs no files of the host to boot."))
-    there = host.processors.get((arch, virt))
+        return _any_firmware(firmware, host, ability)
     known = host.opened | frozenset(there.loaders if there is not None else ())
+    known |= frozenset(ability.words.get("loader.path", ()) if ability is not None else ())
     missing = [path for path in (loader, *files) if path and path not in known and path not in host.volumes]
     if missing:
         return unknown(
@@ -80,6 +91,20 @@ def firmware(need: tuple[str, bool, tuple[str, ...], str, str], host: Machine, _
     if nvram:
         return ok(sentence("%(host)s has the firmware; the variables in NVRAM are sent along."), host=host.name)
     return ok(sentence("%(host)s has the files that it boots from."), host=host.name)
+
+
+def _any_firmware(firmware: str, host: Machine, ability: Ability | None) -> Finding:
+    """Of a guest that only says which kind it wants, as those that are off do: the host chooses the file."""
+    if not firmware:
+        return ok(sentence("It needs no files of the host to boot."))
+    known = ability.words.get("os.firmware") if ability is not None else None
+    if ability is None or known is None:
+        return unknown(sentence("Whether %(host)s has UEFI firmware is not known."), host=host.name)
+    if "efi" not in known:
+        return no(sentence("%(host)s has no UEFI firmware."), INSTALL_OVMF, host=host.name)
+    if firmware == "secure" and "yes" not in ability.words.get("loader.secure", ()):
+        return no(sentence("%(host)s has no firmware with Secure Boot."), INSTALL_OVMF, host=host.name)
+    return ok(sentence("%(host)s has the firmware."), host=host.name)
 
 
 def version_needs(guest: Guest) -> int | None:

@@ -112,7 +112,8 @@ def _read_only(disk: Disk, host: Machine, words: dict[str, str]) -> Finding:
         return ok(sentence("%(disk)s: %(host)s has a file of that path; it is only read."), **words)
     mend = sentence("Put the same file there, or take the medium out.")
     if _is_mirrored(disk, host):
-        return no(sentence("%(disk)s: %(host)s has no %(path)s."), mend, **words)
+        # Of a folder that hosts share the others hear of a new file only when they look at it again.
+        return no(sentence("%(disk)s: %(host)s has no %(path)s."), mend, **words, local="yes")
     return unknown(sentence("%(disk)s: whether %(host)s has %(path)s is not known."), mend, **words)
 
 

@@ -75,6 +75,8 @@ class Guest(NamedTuple):
     cpu: Cpu = Cpu()
     files: tuple[str, ...] = ()
     loader: str = ""
+    #: bios, efi or secure, as vms.definition.summary reads it
+    firmware: str = ""
     nvram: bool = False
     disks: tuple[Disk, ...] = ()
     cards: tuple[Card, ...] = ()

@@ -10,7 +10,7 @@ from lxml import etree
 
 from vms.definition.sizes import UNITS, whole_number
 from vms.definition.storage import FILES
-from vms.definition.summary import children
+from vms.definition.summary import children, firmware
 from vms.definition.xml import MalformedDefinition, parse
 from vms.moving.preflight.facts import Card, Cpu, Device, Disk, Guest, Pages
 
@@ -49,7 +49,9 @@ def _facts(domain: etree._Element, stored: etree._Element) -> dict[str, Any]:
         "emulator": next((_said(one) for one in devices if one.tag == "emulator"), ""),
         "cpu": _cpu(parts.get("cpu")),
         "loader": _said(os.get("loader")),
-        "nvram": "nvram" in os,
+        "firmware": firmware(domain),
+        # libvirt names the file of those that only ask for UEFI while they run, and keeps it afterwards.
+        "nvram": "nvram" in os or firmware(stored) in ("efi", "secure"),
         "files": tuple(_said(os[name]) for name in FILES[2:] if name in os and _said(os[name])),
         "disks": disks,
         "cards": tuple(dict.fromkeys(_card(one) for one in devices if one.tag == "interface")),
