@@ -65,6 +65,4 @@ _BYTES: dict[str, Any] = {
 def download_volume(request: HttpRequest, id: VolumeId) -> HttpResponseBase:  # noqa: A002
     """Its bytes as they lie there; ``Range: bytes=N-`` with ``If-Range`` goes on where it broke."""
     row: StorageVolume = find(visible_volumes(request), pk=id)
-    access.require(request.user, download.VERB, row)
-    download.check(row)
-    return download.answer(row, actor_of(request, "api"), request.headers)
+    return download.fetch(request.user, row, actor_of(request, "api"), request.headers)

@@ -20,7 +20,7 @@ from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
-from hosts import audit, fillings
+from hosts import access, audit, fillings
 from hosts.audit import Actor
 from hosts.models import StorageVolume
 from hosts.operations.kind import Refused
@@ -63,9 +63,20 @@ class _Line:
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
-def answer(
-    volume: StorageVolume, actor: Actor, headers: Mapping[str, str], *, head: bool = False
+def fetch(
+    user: access.AnyUser, volume: StorageVolume, actor: Actor, headers: Mapping[str, str], *, head: bool = False
 ) -> StreamingHttpResponse:
+    """The streamed answer for whoever may have it. Raises Denied or Refused with the reason, which is recorded."""
+    try:
+        access.require(user, VERB, volume)
+        check(volume)
+        return _answer(volume, actor, headers, head=head)
+    except (access.Denied, Refused) as error:
+        audit.record(actor, VERB, f"{volume.pool.name}/{volume.name}", result="refused", reason=str(error))
+        raise
+
+
+def _answer(volume: StorageVolume, actor: Actor, headers: Mapping[str, str], *, head: bool) -> StreamingHttpResponse:
     """The streamed answer; raises Refused with the reason where it cannot be had.
 
     A range that begins somewhere is answered with 206, so that what broke can go on, while the volume has not changed.

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from hosts import access, audit
+from hosts import access
 from hosts.models import Filling, StoragePool
 from hosts.operations import queue
 from hosts.operations.kind import Refused, registry
@@ -81,10 +81,6 @@ def download_volume(request: HttpRequest, name: str, pool: UUID, key: int) -> Ht
     """The volume's bytes, as they lie there."""
     row, user = volume_or_404(request, name, pool, key), user_of(request)
     try:
-        access.require(user, download.VERB, row)
-        download.check(row)
-        return download.answer(row, actor_of(request), request.headers, head=request.method == "HEAD")
+        return download.fetch(user, row, actor_of(request), request.headers, head=request.method == "HEAD")
     except (access.Denied, Refused) as error:
-        subject = f"{row.pool.name}/{row.name}"
-        audit.record(actor_of(request), download.VERB, subject, result="refused", reason=str(error))
         return answers.refused(request, error, nav="storage")

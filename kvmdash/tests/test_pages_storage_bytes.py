@@ -95,3 +95,5 @@ def test_a_download_is_for_those_who_may_and_recorded(browsers, people, pool, ro
     assert AuditEntry.objects.filter(action="volume.download", result="refused").count() == 1
     program = ApiClient(people[role]).get(f"volumes/{volume.pk}/download")
     assert program.status_code == (409 if may(role) else 403)
+    refused = AuditEntry.objects.filter(action="volume.download", result="refused")
+    assert sorted(refused.values_list("road", flat=True)) == ["api", "page"], "both roads are recorded"
