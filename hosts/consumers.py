@@ -12,7 +12,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from hosts import access
-from hosts.hub import STALE_TOPICS, hub
+from hosts.hub import hub, stale_verb
 from hosts.models import User
 from hosts.sessions import seconds_left
 from hosts.sockets import Socket
@@ -63,7 +63,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         wanted = message["watch"]
         lists = {key[6:] for key in wanted if key.startswith("stale:")}
         self.socket.stale_names = frozenset(
-            name for name, verb in STALE_TOPICS.items() if name in lists and access.may(user, verb)
+            name for name in lists if (verb := stale_verb(name)) and access.may(user, verb)
         )
         refused = hub.watch(self.socket, [key for key in wanted if not key.startswith("stale:")])
         if refused:

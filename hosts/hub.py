@@ -112,7 +112,7 @@ class Hub:
             self._figures(message["figures"])
         elif message["type"] == "resync":
             self._renderer.want(key for key in self._watchers if not key.startswith("figures:"))
-            self._stale(set(STALE_TOPICS))
+            self._stale({name for socket in self.sockets for name in socket.stale_names})
 
     def _topics_changed(self, topics: list[str]) -> None:
         self._recently()
@@ -121,8 +121,7 @@ class Hub:
             self._renderer.want(self._by_topic.get(topic, ()))
             if topic.startswith("user:"):
                 self._drop_user(topic[5:])
-        stale = STALE_TOPICS.keys() & topics
-        if stale:
+        if stale := {topic for topic in topics if stale_verb(topic)}:
             self._stale(stale)
 
     def _stale(self, names: set[str]) -> None:
@@ -164,10 +163,21 @@ STALE_TOPICS = {
     "resources": "host.view",
     "network-leases": "host.view",
     "network-claims": "vm.view",
+    "storage-claims": "vm.view",
     "consoles": "vm.view",
     "audit": "audit.view",
     "people": "people.manage",
 }
+
+
+#: the same for pages of one thing: what stands before its number → the verb that lets see it
+STALE_KINDS = {"host": "host.view", "pool": "host.view"}
+
+
+def stale_verb(name: str) -> str:
+    """The verb that lets hear that a list, or the page of one thing, is stale; '' for a topic of which nobody is told so."""
+    kind, _colon, number = name.partition(":")
+    return STALE_TOPICS.get(name, "") or (STALE_KINDS.get(kind, "") if number.isdecimal() else "")
 
 
 def _topics_of(key: str) -> list[str]:

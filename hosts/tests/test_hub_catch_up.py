@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from hosts import fragments, hub
 from hosts.fragments import Fragment
@@ -98,6 +101,28 @@ async def test_a_list_that_went_stale_meanwhile_is_told_so_once() -> None:
     one.watch(page.socket, [])
     assert page.sent.empty()
     assert not page.socket._stale
+
+
+async def test_the_page_of_one_thing_is_told_of_that_thing_alone() -> None:
+    one, page, other = hub.Hub(), Page(stale=("pool:3",)), Page(stale=("pool:4",))
+    for looking in (page, other):
+        one.add(looking.socket)
+    changed(one, "pool:3")
+    assert (await page.next())["stale"] == ["pool:3"]
+    assert other.sent.empty()
+    one._hear({"type": "resync"})
+    assert (await other.next())["stale"] == ["pool:4"]
+
+
+def test_what_pages_wait_for_is_known_to_the_hub() -> None:
+    topics: set[str] = set()
+    for template in Path(settings.BASE_DIR, "templates").rglob("*.html"):
+        for found in re.findall(r'data-stale="([^"]*)"', template.read_text()):
+            plain = re.sub(r"{%.*?%}", " ", re.sub(r":{{.*?}}", ":1", found))
+            topics |= {topic for topic in plain.split() if "{" not in topic and "}" not in topic and topic != "stale"}
+    assert {"pool:1", "plans", "storage-claims"} <= topics
+    assert {topic for topic in topics if not hub.stale_verb(topic)} == set()
+    assert not any(hub.stale_verb(topic) for topic in ("", "pool", "pool:", "pool:x", "vm:1", "nothing"))
 
 
 async def test_what_shows_one_object_is_sent_before_what_shows_everything(wide: list[str]) -> None:

@@ -249,7 +249,12 @@ def enqueue_one_of_many(name: str, row: Any, *more: Any) -> Operation:
 
 def test_every_verb_is_asked_for_on_some_road() -> None:
     asked = {kind.verb for kind in registry.values()} | {fragment.verb for fragment in fragments.registry.values()}
-    asked |= set(access.VIEW_VERBS.values()) | set(PAGES.values()) | set(hub.STALE_TOPICS.values())
+    asked |= (
+        set(access.VIEW_VERBS.values())
+        | set(PAGES.values())
+        | set(hub.STALE_TOPICS.values())
+        | set(hub.STALE_KINDS.values())
+    )
     # These have pages and tests of their own.
     elsewhere = {"vm.console", "vm.console_view", "vm.forget", "vm.snapshot_schedule", "volume.download"}
     elsewhere |= {"vm.plan", "host.maintenance"}
@@ -290,6 +295,7 @@ async def test_a_socket_watches_what_its_user_may_see_and_nothing_else(everybody
     pieces = {f"{name}:{VM1}": fragment.verb for name, fragment in fragments.registry.items()}
     pieces |= {f"figures:vm:{VM1}": "vm.view", "figures:host:1": "host.view"}
     lists = {f"stale:{topic}": verb for topic, verb in hub.STALE_TOPICS.items()}
+    lists |= {f"stale:{kind}:1": verb for kind, verb in hub.STALE_KINDS.items()}
     refused, watched, stale = await answers(user, [*pieces, *lists])
     allowed = {key for key, verb in pieces.items() if meant(role, verb)}
     assert watched == allowed
