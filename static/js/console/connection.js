@@ -2,16 +2,13 @@
 
 import RFB from "../../vendor/novnc/core/rfb.js";
 import { Stop, fetchTicket, socketAddress } from "./ticket.js";
+import { HANDSHAKE, TICKET, WITHDRAWN, Way } from "./way.js";
 
-const HANDSHAKE = 25000; // ms from the ticket to the first picture
 const STEADY = 10000; // ms after which a connection counts as a good one
-const DELAYS = [1, 2, 4, 8, 15]; // seconds
 const BACKGROUND = "#0b0d11"; // as the stage
 const MOVED_DELAY = 300;
 const OFF_DELAY = 4000; // ms between two looks whether a machine that was off runs again
 
-const TICKET = 4401;
-const WITHDRAWN = 4403;
 const OFF = 4404;
 const MOVED = 4410;
 const UNREACHABLE = 4502;
@@ -19,55 +16,20 @@ const GATEWAY = 4503;
 
 const WHY = { [UNREACHABLE]: "whyUnreachable", [GATEWAY]: "whyGateway", [TICKET]: "whyTicket", 1006: "whyGateway" };
 
-// Tells by events: "state" {name, detail, seconds, stopped}, "open" {rfb, viewOnly}, "clipboard" {text}.
-export class Connection extends EventTarget {
-  constructor({ ticketUrl, csrf, screen, viewOnly }) {
-    super();
-    Object.assign(this, { ticketUrl, csrf, screen, viewOnly });
-    this.rfb = null;
-    this.socket = null;
-    this.failures = 0;
-    this.turn = 0; // a newer attempt makes older ones silent
-    this.timers = new Set();
-  }
+// Tells by events beside "state": "open" {rfb, viewOnly}, "clipboard" {text}.
+export class Connection extends Way {
+  rfb = null;
 
   get isOpen() {
     return this.rfb !== null && this.state === "connected";
   }
 
-  tell(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-
-  enter(name, more = {}) {
-    this.state = name;
-    this.tell("state", { name, ...more });
-  }
-
-  later(milliseconds, action) {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      action();
-    }, milliseconds);
-    this.timers.add(timer);
-    return timer;
-  }
-
-  drop() {
-    this.turn += 1;
-    this.timers.forEach(clearTimeout);
-    this.timers.clear();
+  hangUp() {
     const { rfb, socket } = this;
     this.rfb = null;
     this.socket = null;
     if (rfb && socket?.readyState !== WebSocket.CLOSED) rfb.disconnect();
     else socket?.close();
-  }
-
-  // Start afresh: a person asked for it.
-  connect() {
-    this.failures = 0;
-    this.attempt("connecting");
   }
 
   async attempt(name) {
@@ -136,11 +98,6 @@ export class Connection extends EventTarget {
     });
   }
 
-  stop(name, why = "") {
-    this.drop();
-    this.enter(name, { why, stopped: true });
-  }
-
   ended(code) {
     this.rfb = null;
     if (code === WITHDRAWN) this.stop("withdrawn");
@@ -154,28 +111,6 @@ export class Connection extends EventTarget {
     this.enter("moved");
     this.failures += 1;
     this.later(MOVED_DELAY * this.failures, () => this.attempt("moved"));
-  }
-
-  retry(why) {
-    this.drop();
-    const longest = DELAYS[Math.min(this.failures, DELAYS.length - 1)];
-    this.failures += 1;
-    // Some jitter: when a gateway comes back, all its consoles must not arrive in the same instant.
-    this.count(Math.ceil(longest * (0.75 + Math.random() / 2)), why);
-  }
-
-  count(seconds, why) {
-    if (seconds <= 0) {
-      this.attempt("again");
-      return;
-    }
-    this.enter("lost", { why, seconds });
-    this.later(1000, () => this.count(seconds - 1, why));
-  }
-
-  // The network is back: no need to wait any longer.
-  hurry() {
-    if (this.state === "lost") this.attempt("again");
   }
 
   // The machine changed: it may have been started.

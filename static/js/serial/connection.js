@@ -1,60 +1,22 @@
 // A text console's way to the gateway: a ticket, a websocket, and again when it ends. Where the guest is, the gateway looks after.
 
 import { Stop, fetchTicket, socketAddress } from "../console/ticket.js";
+import { HANDSHAKE, TICKET, WITHDRAWN, Way } from "../console/way.js";
 import { HISTORY, LIVE, RecordReader, SKIPPED, STATUS, ask, count, facts, input } from "./wire.js";
 
-const DELAYS = [1, 2, 4, 8, 15]; // seconds
-const HANDSHAKE = 25000; // ms
-
-const TICKET = 4401;
-const WITHDRAWN = 4403;
 const GONE = 4404;
 const ELSEWHERE = 4423;
 
 const WHY = { [TICKET]: "whyTicket", [ELSEWHERE]: "whyElsewhere", 4503: "whyGateway", 1006: "whyGateway" };
 
-// Tells by events: "state" {name, detail, seconds, stopped, why}, "facts" {…}, "begin", "written" {bytes, before}, "skipped" {bytes}.
-export class TextConnection extends EventTarget {
-  constructor({ ticketUrl, csrf, device, viewOnly }) {
-    super();
-    Object.assign(this, { ticketUrl, csrf, device, viewOnly });
-    this.socket = null;
-    this.facts = null;
-    this.failures = 0;
-    this.turn = 0; // a newer attempt makes older ones silent
-    this.timers = new Set();
-  }
+// Tells by events beside "state": "facts" {…}, "begin", "written" {bytes, before}, "skipped" {bytes}.
+export class TextConnection extends Way {
+  facts = null;
 
-  tell(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-
-  enter(name, more = {}) {
-    this.state = name;
-    this.tell("state", { name, ...more });
-  }
-
-  later(milliseconds, action) {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      action();
-    }, milliseconds);
-    this.timers.add(timer);
-    return timer;
-  }
-
-  drop() {
-    this.turn += 1;
-    this.timers.forEach(clearTimeout);
-    this.timers.clear();
+  hangUp() {
     this.socket?.close();
     this.socket = null;
     this.facts = null;
-  }
-
-  connect() {
-    this.failures = 0;
-    this.attempt("connecting");
   }
 
   async attempt(name) {
@@ -109,32 +71,6 @@ export class TextConnection extends EventTarget {
     if (code === WITHDRAWN) this.stop("withdrawn");
     else if (code === GONE) this.stop("gone");
     else this.retry(WHY[code] ?? "whyClosed");
-  }
-
-  stop(name) {
-    this.drop();
-    this.enter(name, { stopped: true });
-  }
-
-  retry(why) {
-    this.drop();
-    const longest = DELAYS[Math.min(this.failures, DELAYS.length - 1)];
-    this.failures += 1;
-    // Some jitter: when a gateway comes back, all its consoles must not arrive in the same instant.
-    this.count(Math.ceil(longest * (0.75 + Math.random() / 2)), why);
-  }
-
-  count(seconds, why) {
-    if (seconds <= 0) {
-      this.attempt("again");
-      return;
-    }
-    this.enter("lost", { why, seconds });
-    this.later(1000, () => this.count(seconds - 1, why));
-  }
-
-  hurry() {
-    if (this.state === "lost") this.attempt("again");
   }
 
   get isOpen() {
