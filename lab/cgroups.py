@@ -15,6 +15,8 @@ from lab.processes import Process
 
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "blkio", "devices", "freezer")
 ROOT = Path("/sys/fs/cgroup")
+#: microseconds over which a processor's time is shared out
+PERIOD = 100_000
 
 
 def own_directories() -> dict[str, Path]:
@@ -40,6 +42,12 @@ def create(lab: str, host: str) -> dict[str, str]:
                 inherit_cpuset(directory)
         made[controller] = str(directory)
     return made
+
+
+def limit(directory: Path, quota: int) -> None:
+    """Let everything in a cpu cgroup use so many microseconds of each period; -1 for no limit."""
+    (directory / "cpu.cfs_period_us").write_text(str(PERIOD))
+    (directory / "cpu.cfs_quota_us").write_text(str(quota))
 
 
 def inherit_cpuset(directory: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab import cloud, guests, image, install, keys, network
+from lab import cgroups, cloud, guests, image, install, keys, network
 from lab.commands import attempt, run, say, wait_until
 from lab.errors import LabError
 from lab.host import Host, Options
@@ -385,6 +385,15 @@ class Lab:
     def unthrottle(self, host: str) -> None:
         """Remove the limit."""
         network.unthrottle(self.names, self.host(host).number)
+
+    def slow(self, host: str, percent: int) -> None:
+        """Leave the host so much of one processor: its libvirtd and its guests together."""
+        quota = cgroups.PERIOD * percent // 100
+        cgroups.limit(self.host(host).cgroup("cpu"), quota)
+
+    def unslow(self, host: str) -> None:
+        """Remove the limit."""
+        cgroups.limit(self.host(host).cgroup("cpu"), -1)
 
     # --- what is said about it ----------------------------------------------------------------------------------
 

@@ -199,6 +199,12 @@ def begin_restore(connection: Connection, path: str, definition: str = "") -> Fu
     return connection.submit(lambda raw: int(raw.restoreFlags(path, definition or None, 0)))
 
 
+def definition_in(connection: Connection, path: str) -> str:
+    """The definition of the guest whose memory was written to ``path``, with its secrets."""
+    secure = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
+    return connection.call(lambda raw: str(raw.saveImageGetXMLDesc(path, secure)))
+
+
 def is_name_taken(connection: Connection, name: str) -> bool:
     """Whether the host holds a guest of that name."""
     try:

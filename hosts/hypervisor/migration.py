@@ -10,7 +10,8 @@ import libvirt
 
 from hosts.hypervisor import errors
 from hosts.hypervisor.connection import Connection
-from hosts.hypervisor.guest import Guest
+from hosts.hypervisor.guest import Guest, job_figures
+from hosts.hypervisor.records import JobFigures
 from hosts.hypervisor.sentences import say
 
 UNSAFE_CODE = getattr(libvirt, "VIR_ERR_MIGRATE_UNSAFE", 81)
@@ -133,9 +134,22 @@ def start_resuming(source: Connection, uuid: str, peer_uri: str, plan: Plan) -> 
     return source.submit(work)
 
 
+def ask_job(source: Connection, uuid: str) -> Future[JobFigures]:
+    """Ask for the figures of the guest's running job, without waiting for them."""
+    return source.submit(lambda raw: job_figures(raw.lookupByUUIDString(uuid).jobStats(0)))
+
+
 def start_post_copy(source: Connection, uuid: str) -> None:
     """Have the guest go over now and fetch the rest of its memory from here. It cannot be taken back."""
     Guest(source, uuid).call(lambda domain: domain.migrateStartPostCopy(0))
+
+
+def break_off_post_copy(source: Connection, uuid: str) -> None:
+    """Have QEMU let go of a connection over which nothing comes any more; both halves wait to be brought together then."""
+    number: int | None = getattr(libvirt, "VIR_DOMAIN_ABORT_JOB_POSTCOPY", None)
+    if number is None:
+        raise errors.Unsupported(say("The libvirt that kvmdash uses here does not know virDomainAbortJobFlags."))
+    Guest(source, uuid).call(lambda domain: domain.abortJobFlags(number))
 
 
 def definitions(source: Connection, uuid: str) -> tuple[str, str]:
@@ -163,6 +177,11 @@ def is_unsafe(error: errors.HypervisorError) -> bool:
 def is_busy(error: errors.HypervisorError) -> bool:
     """Whether libvirt gave up waiting for the guest's job to let it answer: there is one."""
     return bool(error.code == BUSY_CODE)
+
+
+def is_watched_by_another(error: errors.HypervisorError) -> bool:
+    """Whether libvirt refused because an earlier call still follows the same move; it has no code of its own for it."""
+    return "actively monitored by another thread" in error.detail.lower()
 
 
 def is_aborted(error: errors.HypervisorError) -> bool:

@@ -88,6 +88,8 @@ def progress_text(operation: Operation) -> str:
         return _("%(done)s of %(total)s ended") % {"done": figures.get("done", 0), "total": figures.get("total", 0)}
     if waiting := figures.get("waiting_for"):
         return _("waiting for %(host)s to answer") % {"host": waiting}
+    if figures.get("still"):
+        return _("nothing of it moves any more")
     if "wait" in figures:
         return str(_("waited %(waited)s of %(wait)s s") % figures)
     if figures.get("remaining"):

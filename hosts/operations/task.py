@@ -87,13 +87,13 @@ class Task:
             connection = self._main
         else:
             connection = self._main = self._open(self.host)
-        self._ask()
+        self.will_change()
         return connection
 
     def connect(self, host: Host) -> Connection:
         """A connection for this task alone, closed when it ends. Counts as :attr:`connection` does."""
         connection = self._open(host)
-        self._ask()
+        self.will_change()
         return connection
 
     def _open(self, host: Host) -> Connection:
@@ -116,8 +116,11 @@ class Task:
         """Whether libvirt may have been asked for the change, by us or by who ran it before."""
         return self.operation.asked_at is not None
 
-    def _ask(self) -> None:
-        """Write down, before it happens, that libvirt is asked: whoever takes over then observes and does not run."""
+    def will_change(self) -> None:
+        """Write down, before it happens, that libvirt is asked: whoever takes over then observes and does not run.
+
+        For those who keep a connection that they opened while they only looked.
+        """
         if self._looking or self.was_asked or not self._changes:
             return
         self._heed()

@@ -175,6 +175,30 @@ def test_after_the_switch_a_move_cannot_be_stopped_and_what_breaks_is_brought_to
     assert hosts_running(lab_cluster, GUEST) == [ended["result"]["host"]] != [source]
 
 
+def test_post_copy_over_a_link_that_carries_nothing_any_more_is_told_and_taken_up_again(
+    program, lab_cluster, split: str
+) -> None:
+    source, target = program.operation(split)["host"], program.operation(split)["arguments"]["host"]
+    # What QEMU at the target asks for by itself, every two seconds, must have come: without it, it does not answer any more.
+    sent = program.operation(split)["progress"]["processed"]
+    wait_until(lambda: program.operation(split)["progress"]["processed"] > sent + 6 * 2**20, 60, "more to follow")
+    # QEMU's own connection is silenced; those of both libvirtds are not, so that they have no reason to give up.
+    silence = ("INPUT", "-p", "tcp", "--dport", "49152:49215", "-j", "DROP")
+    assert lab_cluster.execute(target, ["iptables", "-I", *silence]).returncode == 0
+    try:
+        still = wait_until(lambda: program.operation(split)["progress"].get("still"), 90, "the standstill to be told")
+        assert still["why"] == "still" and program.operation(split)["state"] == "running"
+        for host in (source, target):
+            assert "post-copy" in lab_cluster.virsh(host, "domstate", GUEST, "--reason"), "no half may be touched"
+        assert program.api(f"operations/{split}/signal", {"name": "recover"})[0] == 202
+        wait_until(lambda: program.operation(split)["progress"].get("broken"), 60, "it to be broken off")
+    finally:
+        lab_cluster.execute(target, ["iptables", "-D", *silence])
+    ended = hurried(program, split)
+    assert ended["state"] == "succeeded", ended
+    assert hosts_running(lab_cluster, GUEST) == [ended["result"]["host"]] != [source]
+
+
 def test_kvmdash_killed_in_a_broken_post_copy_brings_it_together_when_it_is_back(program, lab_cluster, split) -> None:
     source = program.operation(split)["host"]
     program.kill()

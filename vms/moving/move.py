@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -29,11 +28,14 @@ from vms.moving.places import Place, PowerState, look
 from vms.moving.post_copy import bring_together
 from vms.moving.steering import Steering
 from vms.moving.target import for_target
+from vms.moving.twice import hold_back
 from vms.moving.wanted import BOOLEANS
+from vms.moving.watching import Figures, Standstill
 
 if TYPE_CHECKING:
     from hosts.hypervisor.connection import Connection
     from hosts.hypervisor.migration import Plan
+    from hosts.hypervisor.records import JobFigures
 
 POLL_SECONDS = 0.4
 #: how long two hosts may say what does not go together before it is believed: they are asked one after the other
@@ -53,6 +55,10 @@ class Unsettled(Uncertain):
     """What both hosts say does not go together; asked again, they may have settled."""
 
 
+class Unnoticed(HypervisorError):
+    """libvirt missed that a post-copy move broke: its call goes on for ever, while the source's state tells the truth."""
+
+
 class Move:
     """One move: the call, what is shown and asked meanwhile, and the look afterwards."""
 
@@ -66,6 +72,7 @@ class Move:
         self._target = target
         self._source: Connection | None = None
         self.steering = Steering(task, lambda: self.source)
+        self._standstill = Standstill(task)
         self.began = time.monotonic()
 
     def go(self) -> dict[str, Any]:
@@ -75,6 +82,9 @@ class Move:
         except Unreachable as error:
             self.task.log(f"Lost a host in the middle: {error}. Looking where the guest is.", "warning")
             return self.observe()
+        except Unnoticed as error:
+            self.task.log(str(error), "warning")
+            return self._mended()
         except HypervisorError as error:
             return self._failed(error)
         return self._succeeded()
@@ -111,7 +121,7 @@ class Move:
         """Whether the source could not talk to the target's libvirtd: then nothing has moved, and both say so when asked."""
         from hosts.hypervisor import migration
 
-        if self.steering.cancelled_by:
+        if self.steering.cancelled_by or self.steering.is_sending:
             return False
         if not (migration.is_peer_connection_failure(error) or isinstance(error, NOT_LET_IN)):
             return False
@@ -151,6 +161,7 @@ class Move:
         """A live connection to the source."""
         if self._source is None or not self._source.is_alive:
             self._source = self.task.connect(self.source_host)
+        self.task.will_change()
         return self._source
 
     @property
@@ -158,33 +169,40 @@ class Move:
         """A live connection to the target."""
         if self._target is None or not self._target.is_alive:
             self._target = self.task.connect(self.target_host)
+        self.task.will_change()
         return self._target
 
     def follow(self, future: Future[Any]) -> None:
         """Until the call has ended: show how it goes, and obey. Raises what it raised, and Unreachable when the source is lost."""
         connection = self.source
         self.task.wake_when(future)
+        figures = Figures(connection, self.task.uuid)
         while not future.done():
-            self.steering.obey()
-            with suppress(Unreachable):  # The call itself tells.
-                self._show()
+            if not figures.are_silent:  # Otherwise what is asked of QEMU would not be answered either.
+                self.steering.obey()
+            self._show_if_told(figures)
             self.task.wait(POLL_SECONDS)
             if not connection.is_alive:
                 raise Unreachable(say("The connection to the source was lost."))
+            if self._standstill.lasts and self.steering.went_over and self._place("source").is_broken:
+                raise Unnoticed(
+                    say("The connection broke after the switch to post-copy, and libvirt's own call did not end.")
+                )
+        self._standstill.over()
         connection.outcome(future)
 
-    def _show(self) -> bool:
-        """Show the running job; False when there is none. Raises Unreachable."""
-        from hosts.hypervisor import migration
-        from hosts.hypervisor.guest import Guest
-
+    def _show_if_told(self, figures: Figures) -> None:
         try:
-            job = Guest(self.source, self.task.uuid).job()
-        except Unreachable:
-            raise
-        except HypervisorError as error:
-            # Before the job or after it, unless the job itself kept the question from being answered.
-            return migration.is_busy(error)
+            job = figures.now()
+        except HypervisorError:
+            return  # Before the job or after it; of a lost connection the call itself tells.
+        if job is None:
+            self._standstill.unanswered()
+        else:
+            self._show(job)
+
+    def _show(self, job: JobFigures) -> bool:
+        """Show the job; False when it is none that moves the guest away."""
         if job.type in ("none", "completed", "failed", "cancelled") or job.operation == "migration in":
             return False
         self.task.progress(
@@ -198,6 +216,7 @@ class Move:
             elapsed=round(job.elapsed_ms / 1000, 1),
             estimate=round(job.estimate_s, 1) if job.estimate_s is not None else None,
         )
+        self._standstill.seen(job)
         self.steering.seen(job)
         return True
 
@@ -211,6 +230,7 @@ class Move:
             source, target = self.places()
             if "unknown" not in (source.state, target.state):
                 patience = time.monotonic() + settings.LOST_SECONDS
+                self._wait_for("")
                 if source.is_broken or target.is_broken:
                     return self._mended()
                 if moving:
@@ -225,15 +245,24 @@ class Move:
                         raise
                 self.task.wait(POLL_SECONDS)
                 continue
-            if source.runs and not source.is_split and not moving:
-                # No job any more and it runs here: it was not handed over, whatever became of the target.
-                return self._judge(source, Place(self.target_host, "absent"))
+            if moving and source.state != "unknown" and not source.is_split:
+                # It is the source's to say, however long that takes: in the last pause its QEMU waits for a lost target until TCP
+                # gives up, and has the guest run on then.
+                patience = time.monotonic() + settings.LOST_SECONDS
+                self.steering.obey()
             if target.runs and source.state == "unknown" and not target.is_split:
                 # libvirt lets the target run only after the source has handed over.
                 self.task.log(f"The guest runs on {target.host}; {source.host} cannot be asked.", "warning")
                 return self._succeeded()
             if time.monotonic() > patience and (source.is_split or target.is_split):
                 return self._mended()
+            if time.monotonic() > patience and source.runs:
+                # No job any more and it runs here: it was not handed over. Not said before: see twice.py.
+                self.task.log(
+                    say("%(host)s has not answered yet. A copy that runs there must be forced off.", host=target.host),
+                    "warning",
+                )
+                return self._judge(source, Place(self.target_host, "absent"))
             if time.monotonic() > patience:
                 raise Uncertain(
                     _(
@@ -241,8 +270,13 @@ class Move:
                     )
                     % {"source": source, "target": target}
                 )
-            self.task.progress(waiting_for=str(source.host if source.state == "unknown" else target.host))
+            self._wait_for(str(source.host if source.state == "unknown" else target.host))
             self.task.wait(1.0)
+
+    def _wait_for(self, host: str) -> None:
+        """Say which host is waited for, '' for none any more."""
+        if self.task.operation.progress.get("waiting_for", "") != host:
+            self.task.progress(now=True, waiting_for=host)
 
     def _mended(self) -> dict[str, Any]:
         """Both halves of a guest brought together again after a post-copy move broke."""
@@ -251,10 +285,19 @@ class Move:
 
     def _is_still_moving(self) -> bool:
         """Whether the source has a job under way. A source that is lost in this very moment is not one that has no job."""
+        from hosts.hypervisor import migration
+        from hosts.hypervisor.guest import Guest
+
         try:
-            return self._show()
+            return self._show(Guest(self.source, self.task.uuid).job())
         except Unreachable:
+            self._standstill.unanswered()
             return True
+        except HypervisorError as error:
+            # Before the job or after it, unless the job itself kept the question from being answered.
+            if busy := migration.is_busy(error):
+                self._standstill.unanswered()
+            return busy
 
     def _judge(self, source: Place, target: Place) -> dict[str, Any]:
         self.steering.hear_of_cancelling()
@@ -262,6 +305,8 @@ class Move:
             return self._mended()
         if target.is_unfinished and source.state == PowerState.SHUTOFF and source.reason != "migrated":
             target = self._discard(target)
+        if target.runs and source.runs and self._place("source").runs:
+            hold_back(self, source, target)
         if target.is_unfinished and source.state == "absent":
             raise Uncertain(
                 _(
@@ -326,11 +371,16 @@ class Move:
         from hosts.hypervisor import migration
 
         source, target = self.places()
+        if target.state == "unknown":
+            self.task.log(f"The move failed, and {target.host} cannot be asked: {error}", "warning")
+            return self.observe()
+        if source.runs and target.runs:
+            return self.observe()
         if source.is_split or target.is_split:
             self.task.log(f"The move broke after the switch to post-copy: {error}", "warning")
             return self._mended()
         source = self._let_run_on(source)
-        self._look_again()
+        self.look_again()
         if target.runs and not source.runs and source.state != "unknown":
             self.task.log(f"libvirt reported an error after the guest had arrived: {error.detail}", "warning")
             return self._succeeded()
@@ -372,7 +422,7 @@ class Move:
         from hosts.hypervisor.guest import Guest
 
         self.steering.run_on(self.target)
-        self._look_again()
+        self.look_again()
         result: dict[str, Any] = {"host": self.target_host.name, "state": self._place("target").state}
         try:
             job = Guest(self.target, self.task.uuid).job(completed=True)
@@ -399,6 +449,7 @@ class Move:
         except HypervisorError as error:
             self.task.log(f"Autostart could not be set on {self.target_host}: {error}", "warning")
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
+        """Have the mirror look at both hosts."""
         for host in (self.source_host, self.target_host):
             notify.look_again(host.pk, self.task.uuid)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from hosts.hypervisor.errors import HypervisorError
+from hosts.hypervisor.sentences import say
 from hosts.operations.kind import Uncertain
 
 if TYPE_CHECKING:
@@ -66,6 +67,14 @@ def _is_resumed(move: Move) -> bool:
         move.follow(migration.start_resuming(move.source, move.task.uuid, peer, move.plan()))
     except HypervisorError as error:
         move.task.log(f"That did not work yet: {error}", "warning")
+        if migration.is_watched_by_another(error):
+            move.task.log(
+                say(
+                    "libvirt's first call hangs and lets no other one in: restart libvirtd on %(host)s. Guests run on meanwhile.",
+                    host=move.source_host,
+                ),
+                "warning",
+            )
         return False
     return True
 

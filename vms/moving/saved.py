@@ -71,7 +71,7 @@ class SavedMove(Move):
         paths = posixpath.join(here.path, name), posixpath.join(there.path, name)
         live, stored = self._texts()
         pools = str(here.uuid), str(there.uuid)
-        self.task.progress(now=True, state_file=paths[0], state_pools=pools)
+        self.task.progress(now=True, state_file=paths[0], state_file_there=paths[1], state_pools=pools)
         began = time.monotonic()
         self._save(paths[0])
         try:
@@ -101,8 +101,7 @@ class SavedMove(Move):
         except HypervisorError as error:
             place = self.places()[0]
             if self.steering.cancelled_by and place.runs:
-                stopped = _("Stopped by %(actor)s.") % {"actor": self.steering.cancelled_by}
-                raise Cancelled(f"{stopped} {self._runs_on(place)}") from error
+                raise Cancelled(f"{self._stopped()} {self._runs_on(place)}") from error
             raise
 
     def _restore(self, path: str, live: str, stored: str) -> None:
@@ -111,6 +110,7 @@ class SavedMove(Move):
         target = self.target
         if stored:
             Guest(target, self.task.uuid).define(stored, validate=False)
+        self.task.progress(now=True, reading=True)
         self.task.log(f"{self.target_host} reads it from {path}.")
         self.finish(target, begin_restore(target, path, live))
 
@@ -140,8 +140,10 @@ class SavedMove(Move):
         except HypervisorError as again:
             raise Uncertain(f"{error} {again} {self._left(path)}") from again
         self._forget_state(self.source, 0)
-        self._look_again()
+        self.look_again()
         place = self.places()[0]
+        if self.steering.cancelled_by:
+            raise Cancelled(f"{self._stopped()} {self._runs_on(place)}") from error
         raise Failed(
             f"{error} {self._runs_on(place)}", code=error.code, domain=error.domain, detail=error.detail
         ) from error
@@ -168,7 +170,7 @@ class SavedMove(Move):
             self._quietly(lambda: Guest(self.source, self.task.uuid).undefine(), "the definition at the source")
         self._forget_state(self.target, 1)
         self._keep_autostart()
-        self._look_again()
+        self.look_again()
         self.task.progress(percent=100, now=True)
         self.task.log(f"The guest is {state} on {self.target_host}.")
         return {
@@ -204,11 +206,65 @@ class SavedMove(Move):
         self._quietly(work, "its saved memory")
 
     def _judge(self, source: Place, target: Place) -> dict[str, Any]:
-        path = str(self.task.operation.progress.get("state_file", ""))
+        """Found by whoever observes. What was interrupted between its two halves is finished: nobody else would do it."""
+        path = self._state_path(0)
+        self.steering.hear_of_cancelling()
         if target.state in ("running", "paused") and source.state in ("absent", "shutoff"):
             if _has_arrived(self._settled_target()):
                 return self._arrived(time.monotonic())
             raise Uncertain(self._left(path))
         if source.state in ("running", "paused"):
+            if source.runs and path:
+                self._forget_state(self.source, 0)
             raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
+        if self._waits_in_its_file(source, target):
+            return self._finished()
         raise Uncertain(self._left(path))
+
+    def _waits_in_its_file(self, source: Place, target: Place) -> bool:
+        """Whether its memory was written and is still the guest.
+
+        Not once somebody was asked to read it: the guest may have run on since, and been shut down. Memory that is older than the
+        disks destroys them.
+        """
+        from hosts.hypervisor.guest import Guest
+
+        progress = self.task.operation.progress
+        if not progress.get("state_file_there") or progress.get("reading"):
+            return False
+        if target.state not in ("absent", PowerState.SHUTOFF) or source.state != PowerState.SHUTOFF:
+            return False
+        return source.reason == "saved" and not Guest(self.source, self.task.uuid).read().managed_save
+
+    def _state_path(self, end: int) -> str:
+        """Where its memory lies, as the source (0) or the target (1) sees it; '' when nothing was begun."""
+        progress = self.task.operation.progress
+        return str(progress.get("state_file" if end == 0 else "state_file_there", ""))
+
+    def _finished(self) -> dict[str, Any]:
+        """Its memory is written, and nobody has read it: read on the target, or at the source when somebody asked to stop.
+
+        A file that is not whole is refused by libvirt, and the guest is then where it was before: off, told as uncertain.
+        """
+        self.task.log("Its memory had been written and not been read yet.")
+        if self.steering.cancelled_by:
+            return self._taken_back(self._state_path(0), Failed(self._stopped()))
+        try:
+            live, stored = self._texts_of_file()
+            self._restore(self._state_path(1), live, stored)
+        except HypervisorError as error:
+            return self._taken_back(self._state_path(0), error)
+        return self._arrived(time.monotonic())
+
+    def _texts_of_file(self) -> tuple[str, str]:
+        """As :meth:`_texts`, of a guest that is off: what ran stands in the file of its memory."""
+        from hosts.hypervisor import migration
+        from hosts.hypervisor.guest import definition_in
+
+        _none, stored = migration.definitions(self.source, self.task.uuid)
+        live = definition_in(self.target, self._state_path(1)) if self.task.arguments["networks"] else ""
+        edited = for_target(self.task.arguments, self.target_host, live, stored)
+        return edited[0] if live else "", edited[1] if self.task.arguments["persist"] else ""
+
+    def _stopped(self) -> str:
+        return _("Stopped by %(actor)s.") % {"actor": self.steering.cancelled_by}

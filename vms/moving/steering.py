@@ -40,7 +40,7 @@ class Steering:
         self.recover_now = False
         self._noted_at = 0.0
         self._pass = 0
-        #: whether QEMU has begun to send, and what was asked too early
+        #: what was asked before QEMU began to send
         self._sending = False
         self._early: list[OperationSignal] = []
         self._allowed = not task.arguments.get("max_downtime")
@@ -50,6 +50,11 @@ class Steering:
     def paused(self) -> bool:
         """Whether the guest was paused so that the move ends, and is to run on afterwards."""
         return bool(self.task.operation.progress.get("paused"))
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether QEMU has begun to send."""
+        return self._sending
 
     @property
     def went_over(self) -> bool:
@@ -109,7 +114,7 @@ class Steering:
             self._post_copy()
             self.task.log(say("%(who)s switched to post-copy: the guest goes over now.", who=who))
         elif signal.name == "recover":
-            self.recover_now = True
+            self._recover()
         self._note_steering(who, signal.name, arguments, done=True)
 
     def _abort(self) -> None:
@@ -138,6 +143,15 @@ class Steering:
         except HypervisorError:
             self.task.progress(now=True, post_copy=False)
             raise
+
+    def _recover(self) -> None:
+        from hosts.hypervisor import migration
+
+        if self.went_over and not self.broken:
+            if not self.task.operation.progress.get("still"):
+                raise Refused(say("It moves; nothing has to be taken up again."))
+            migration.break_off_post_copy(self._source(), self.task.uuid)
+        self.recover_now = True
 
     def _allow_longest(self) -> None:
         from hosts.hypervisor import migration

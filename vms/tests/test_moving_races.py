@@ -9,14 +9,17 @@ from unittest.mock import patch
 
 import libvirt
 import pytest
+from django.conf import settings
 
 from hosts.hypervisor.errors import Conflict, Failed, NotFound
-from hosts.models import Host
+from hosts.hypervisor.records import JobFigures
+from hosts.models import Host, Operation
 from hosts.operations.kind import Uncertain
-from vms.moving import move
-from vms.moving.move import Move
+from vms.moving import move, watching
+from vms.moving.move import Move, Unsettled
 from vms.moving.offline import OfflineMove
 from vms.moving.places import Place
+from vms.moving.watching import Standstill
 
 SOURCE, TARGET = Host(name="kvm1"), Host(name="kvm2")
 
@@ -40,23 +43,28 @@ class Asked:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.operation = Operation()
 
     def wait(self, seconds: float) -> None:
         self.clock.now += seconds
 
     def log(self, *words: str) -> None: ...
 
-    def progress(self, **figures: Any) -> None: ...
+    def progress(self, *, now: bool = False, **figures: Any) -> None:
+        self.operation.progress |= figures
 
 
 @pytest.fixture
 def clock() -> Iterator[Clock]:
     found = Clock()
-    with patch.object(move, "time", found):
+    with patch.object(move, "time", found), patch.object(watching, "time", found):
         yield found
 
 
-def observed(kind: type[Move], clock: Clock, said: list[tuple[bool, tuple[str, str], tuple[str, str]]]) -> Any:
+Said = list[tuple[bool, tuple[str, str], tuple[str, str]]]
+
+
+def observed(kind: type[Move], clock: Clock, said: Said, task: Any = None) -> Any:
     """What the move makes of (a job under way, the source's word, the target's) at each look; the last is said for ever."""
     looks = itertools.chain(said, itertools.repeat(said[-1]))
     now: list[Any] = []
@@ -69,11 +77,21 @@ def observed(kind: type[Move], clock: Clock, said: list[tuple[bool, tuple[str, s
         def places(self) -> tuple[Place, Place]:
             return Place(SOURCE, *now[1]), Place(TARGET, *now[2])
 
+        def _place(self, end: str) -> Place:
+            """Asked again, a moment later."""
+            now[:] = next(looks)
+            return Place(SOURCE, *now[1]) if end == "source" else Place(TARGET, *now[2])
+
+        def look_again(self) -> None: ...
+
+        @property
+        def target(self) -> Any:
+            return None
+
         def _succeeded(self) -> dict[str, Any]:
             return {"host": TARGET.name}
 
-    task: Any = Asked(clock)
-    recorded = Recorded(task, TARGET, None)
+    recorded = Recorded(task or Asked(clock), TARGET, None)
     with patch.object(recorded.steering, "obey"), patch.object(recorded.steering, "hear_of_cancelling"):
         return recorded.observe()
 
@@ -86,10 +104,32 @@ def test_a_guest_handed_over_between_two_questions_is_asked_for_again_and_found_
     assert observed(Move, clock, said) == {"host": "kvm2"}
 
 
-def test_two_copies_that_stay_are_told_and_neither_is_called_the_guest(clock: Clock) -> None:
-    with pytest.raises(Uncertain, match="kvm1: running; kvm2: running"):
+def test_two_copies_that_run_are_told_and_the_one_that_came_later_is_paused(clock: Clock) -> None:
+    with (
+        patch("hosts.hypervisor.guest.Guest.suspend") as suspend,
+        pytest.raises(Uncertain, match="on kvm1 and on kvm2"),
+    ):
         observed(Move, clock, [(False, RUNS, RUNS)])
-    assert clock.now - 1000 > move.SETTLE_SECONDS
+    suspend.assert_called_once()
+
+
+def test_a_copy_that_cannot_be_paused_is_told_as_well(clock: Clock) -> None:
+    busy = patch("hosts.hypervisor.guest.Guest.suspend", side_effect=Conflict("busy"))
+    with busy as suspend, pytest.raises(Uncertain, match="kvm1: running; kvm2: running"):
+        observed(Move, clock, [(False, RUNS, RUNS)])
+    assert suspend.call_count > 1 and clock.now - 1000 > move.SETTLE_SECONDS
+
+
+def test_a_guest_handed_over_between_two_questions_is_paused_by_nobody(clock: Clock) -> None:
+    class HandedOver(Move):
+        def _place(self, end: str) -> Place:
+            return Place(SOURCE, *GONE)
+
+    handed: Any = HandedOver(Asked(clock), TARGET, None)
+    handed.steering.hear_of_cancelling = lambda: None
+    with patch("hosts.hypervisor.guest.Guest.suspend") as suspend, pytest.raises(Unsettled):
+        handed._judge(Place(SOURCE, *RUNS), Place(TARGET, *RUNS))
+    suspend.assert_not_called()
 
 
 def test_an_unfinished_copy_whose_removal_takes_a_moment_is_waited_for(clock: Clock) -> None:
@@ -100,6 +140,46 @@ def test_an_unfinished_copy_whose_removal_takes_a_moment_is_waited_for(clock: Cl
 def test_a_definition_that_is_on_its_way_is_waited_for(clock: Clock) -> None:
     off = ("shutoff", "shut off")
     assert observed(OfflineMove, clock, [(False, off, off), (False, GONE, off)]) == {"host": "kvm2"}
+
+
+LOST = ("unknown", "")
+
+
+def test_a_source_that_waits_for_a_lost_target_is_followed_until_it_gives_up(clock: Clock) -> None:
+    """QEMU in its last pause waits until TCP gives up, for longer than anybody else waits for a host."""
+    looks = int(10 * settings.LOST_SECONDS)
+    with pytest.raises(Failed, match="running on kvm1"):
+        observed(Move, clock, [*[(True, SENT, LOST)] * looks, (False, RUNS, LOST)])
+
+
+def test_a_host_that_answers_again_is_not_waited_for_any_more(clock: Clock) -> None:
+    task = Asked(clock)
+    waited: list[Any] = []
+    with patch.object(task, "wait", side_effect=lambda _: waited.append(task.operation.progress.get("waiting_for"))):
+        observed(Move, clock, [(True, RUNS, LOST), (True, RUNS, SENT), (False, GONE, RUNS)], task)
+    assert waited == ["kvm2", ""]
+
+
+def test_a_move_stands_still_when_its_figures_do_or_nobody_tells_them_and_goes_on_when_they_do(clock: Clock) -> None:
+    task: Any = Asked(clock)
+    standstill = Standstill(task)
+    progress = task.operation.progress
+
+    def why() -> str:
+        return str((progress.get("still") or {}).get("why", ""))
+
+    standstill.seen(JobFigures("unbounded", processed=5))
+    task.wait(watching.STILL_SECONDS - 1)
+    standstill.seen(JobFigures("unbounded", processed=5))
+    assert not why()
+    task.wait(2)
+    standstill.seen(JobFigures("unbounded", processed=5))
+    assert why() == "still"
+    since = progress["still"]["since"]
+    standstill.unanswered()
+    assert why() == "silent" and progress["still"]["since"] == since
+    standstill.seen(JobFigures("unbounded", processed=6))
+    assert progress["still"] is None
 
 
 @pytest.mark.parametrize(

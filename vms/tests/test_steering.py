@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from hosts.audit import Actor
 from hosts.models import Operation, OperationSignal
 from hosts.operations import queue
-from hosts.operations.kind import InvalidArguments, Refused
+from hosts.operations.kind import InvalidArguments, Refused, get
+from hosts.operations.task import Hold, Task
 from vms.moving import options, wanted
+from vms.moving.move import Move
+from vms.moving.steering import Steering
 from vms.tests.making import HTMX, browser, make_guest, make_host
 
 pytestmark = pytest.mark.django_db
@@ -86,3 +91,58 @@ def test_the_buttons_of_a_move_are_for_those_who_may(moving, people) -> None:
         assert client.post(f"{address}reboot/", headers=HTMX).status_code == 404
         assert client.get(f"{address}downtime/").status_code == 405
     assert OperationSignal.objects.get().arguments == {"max_downtime": 1200}
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown", "button"),
+    [
+        ({"still": {"why": "silent", "since": "x"}}, "QEMU does not answer", False),
+        ({"still": {"why": "still", "since": "x"}}, "the move can be stopped", False),
+        ({"still": {"why": "still", "since": "x"}, "post_copy": True}, "Stop neither of them", True),
+        ({"still": None, "post_copy": True}, "It cannot be stopped now", False),
+    ],
+)
+def test_a_move_of_which_nothing_moves_says_so_and_what_can_be_done(
+    moving, people, progress: dict[str, Any], shown: str, button: bool
+) -> None:
+    Operation.objects.update(progress={"percent": 3.0, "remaining": 5, "total": 9, **progress})
+    page = browser(people["operator"]).get(f"/vms/{moving.subject_uuid}/").content.decode()
+    assert shown in page
+    assert ('id="move-recover"' in page) is button
+    assert 'id="move-recover"' not in browser(people["viewer"]).get(f"/vms/{moving.subject_uuid}/").content.decode()
+
+
+def steering_of(operation: Operation, *signals: tuple[str, dict[str, Any]]) -> Any:
+    """The steering of a move that was asked so much, and a log of what it did."""
+    lines: list[str] = []
+    task: Any = SimpleNamespace(operation=operation, uuid=str(operation.subject_uuid), arguments={"timeout": 0})
+    task.log = lambda text, _level="": lines.append(str(text))
+    task.progress = lambda **figures: operation.progress.update({k: v for k, v in figures.items() if k != "now"})
+    task.signals = lambda: [OperationSignal(name=name, arguments=given, actor_name="ann") for name, given in signals]
+    return Steering(task, lambda: None), lines  # type: ignore[arg-type]
+
+
+def test_only_what_stands_still_after_the_switch_is_broken_off(moving) -> None:
+    steering, lines = steering_of(moving, ("recover", {}))
+    moving.progress = {"post_copy": True}
+    with patch("hosts.hypervisor.migration.break_off_post_copy") as broken_off:
+        steering.obey()
+        assert not broken_off.called and not steering.recover_now and "It moves" in lines[0]
+        moving.progress = {"post_copy": True, "still": {"why": "still"}}
+        steering.obey()
+        assert broken_off.call_count == 1 and steering.recover_now
+        moving.progress["broken"] = True
+        steering.obey()
+        assert broken_off.call_count == 1, "what is broken needs no breaking"
+
+
+def test_a_connection_that_was_opened_for_a_look_counts_once_the_move_uses_it(moving) -> None:
+    """Else whoever takes over after a crash would begin anew what is half done."""
+    opened = SimpleNamespace(is_alive=True, close=lambda: None)
+    task: Any = Task(moving, get("migrate"), lambda *_: opened, Hold())  # type: ignore[arg-type, return-value]
+    move = Move(task, make_host("kvm2"), None)
+    with task.looking():
+        assert move.source is opened and move.target is opened
+    assert Operation.objects.get().asked_at is None
+    assert move.source is opened
+    assert Operation.objects.get().asked_at is not None
