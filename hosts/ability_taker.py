@@ -1,4 +1,4 @@
-"""What guests can have on a connected host, asked once, on a thread and a connection of its own.
+"""What guests can have on a connected host, on a thread and a connection of its own.
 
 The first such question has the host start its QEMU and look. That may last, and must delay neither guests nor figures.
 """
@@ -6,6 +6,7 @@ The first such question has the host start its QEMU and look. That may last, and
 from __future__ import annotations
 
 import threading
+import time
 
 import structlog
 from django.conf import settings
@@ -25,18 +26,26 @@ log = structlog.get_logger(__name__)
 
 #: seconds until a host that did not answer is asked again
 AGAIN_SECONDS = 30.0
+#: seconds between two questions when nothing seems to have changed: firmware may be installed without libvirt telling of it
+EVERY_SECONDS = 900.0
 
 
 class AbilityTaker:
-    """Asks one host until it has answered: it is another QEMU only after a restart, and that is another connection."""
+    """Asks one host until it answers, again when told to, and on a slow timer: QEMU or its firmware may be others by then."""
 
     def __init__(self, host_id: int, stop: threading.Event) -> None:
         self.host_id = host_id
         self._stop = stop
+        self._wanted = threading.Event()
+
+    def look(self) -> None:
+        """Ask again soon."""
+        self._wanted.set()
 
     def run(self) -> None:
-        """Until it has answered, or until told to stop."""
+        """Until told to stop."""
         while not self._stop.is_set():
+            self._wanted.clear()
             try:
                 with database_work():
                     self._ask()
@@ -45,10 +54,16 @@ class AbilityTaker:
                 self._stop.wait(AGAIN_SECONDS)
                 continue
             except Host.DoesNotExist:
-                pass
+                return
             except Exception:
                 log.exception("asking what guests can have failed")
-            return
+            self._rest()
+
+    def _rest(self) -> None:
+        """Until it is time again, somebody asks, or it is to stop."""
+        until = time.monotonic() + EVERY_SECONDS
+        while time.monotonic() < until and not self._stop.is_set() and not self._wanted.is_set():
+            self._wanted.wait(0.5)
 
     def _ask(self) -> None:
         target = target_of(Host.objects.get(pk=self.host_id))

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from hosts import alarms, notify
-from hosts.hypervisor.records import Ability, HostFacts, NetworkRecord, Processors
-from hosts.models import Host, HostAbility, HostProcessors, Network
+from hosts.hypervisor.records import Ability, HostFacts, NetworkRecord, Processors, Supply
+from hosts.models import Host, HostAbility, HostProcessors, HostSupply, Network
 from hosts.models.resources import Seen
 
 #: states in which the host itself is in trouble, worth an alarm
@@ -69,6 +69,13 @@ def processors_seen(host_id: int, found: list[Processors]) -> None:
             keys = {"arch": columns.pop("arch"), "virt": columns.pop("virt")}
             HostProcessors.objects.update_or_create(host_id=host_id, **keys, defaults=columns)
     notify.changed(f"host:{host_id}")
+
+
+def supply_seen(host_id: int, found: Supply) -> None:
+    """Record what the host has at hand for guests now."""
+    secrets = None if found.secrets is None else [list(one) for one in found.secrets]
+    columns = {"pages": found.pages, "secrets": secrets, "seen_at": timezone.now()}
+    HostSupply.objects.update_or_create(host_id=host_id, defaults=columns)
 
 
 def twin_of(host_id: int, machine_uuid: str) -> Host | None:

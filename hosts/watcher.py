@@ -30,6 +30,7 @@ from hosts.hypervisor.interfaces import read_interfaces
 from hosts.hypervisor.network import read_networks
 from hosts.hypervisor.records import Event
 from hosts.hypervisor.sentences import say
+from hosts.hypervisor.supply import read_supply
 from hosts.models import Host
 from hosts.secrets import SecretUnreadable
 from hosts.storage_taker import StorageTaker
@@ -41,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 BACKOFF_CAP = 30.0
 #: events of objects that are read together
-OF_RESOURCES = ("pool", "network")
+OF_RESOURCES = ("pool", "network", "secret")
 #: before the UUID of a pool that somebody wants to be looked at again
 POOL = "pool:"
 #: when the networks are to be looked at again
@@ -57,6 +58,9 @@ class Watcher:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._storage: StorageTaker | None = None
+        self._abilities: AbilityTaker | None = None
+        #: what the host said that it can do, when it was last asked
+        self._capabilities = ""
         self._thread = threading.Thread(target=self._run, name=f"watch-{host_id}", daemon=True)
 
     def start(self) -> None:
@@ -158,8 +162,8 @@ class Watcher:
             log.info("host connected")
             self._storage = StorageTaker(self.host_id, figures_stop)
             threading.Thread(target=self._storage.run, name=f"storage-{self.host_id}", daemon=True).start()
-            abilities = AbilityTaker(self.host_id, figures_stop)
-            threading.Thread(target=abilities.run, name=f"abilities-{self.host_id}", daemon=True).start()
+            self._abilities = AbilityTaker(self.host_id, figures_stop)
+            threading.Thread(target=self._abilities.run, name=f"abilities-{self.host_id}", daemon=True).start()
             threading.Thread(
                 target=FigureTaker(self.host_id, connection, figures_stop).run,
                 name=f"figures-{self.host_id}",
@@ -175,7 +179,7 @@ class Watcher:
             self._record_failure(errors.Failed(say("kvmdash failed while reading this host; its log says more.")))
         finally:
             figures_stop.set()
-            self._storage = None
+            self._storage = self._abilities = None
             connection.close()
         return live
 
@@ -198,6 +202,10 @@ class Watcher:
         self._read_resources(connection)
         lend_back()
         interface_inventory.interfaces_seen(self.host_id, read_interfaces(connection))
+        self._read_supply(connection)
+        if self._abilities is not None and facts.capabilities != self._capabilities:
+            self._abilities.look()
+        self._capabilities = facts.capabilities
 
     def _read_guests(self, connection: Connection) -> None:
         lend_back()
@@ -215,6 +223,10 @@ class Watcher:
         lend_back()
         inventory.networks_seen(self.host_id, read_networks(connection))
         filter_inventory.filters_seen(self.host_id, read_filters(connection))
+
+    def _read_supply(self, connection: Connection) -> None:
+        lend_back()
+        inventory.supply_seen(self.host_id, read_supply(connection))
 
     def _look_at_storage(self, *uuids: str) -> None:
         """Have pools read soon; '' for all of them."""
@@ -257,12 +269,16 @@ class Watcher:
         """Each object named is read once, however many events named it."""
         if any(event.kind == "look" and not event.uuid for event in events):
             self._look_at_storage("")
+            if self._abilities is not None:
+                self._abilities.look()
             self._read_all(connection)
             return
         self._look_at_storage(*dict.fromkeys(event.uuid for event in events if event.kind == "pool"))
         self._look_at_storage(*(event.uuid.removeprefix(POOL) for event in events if event.uuid.startswith(POOL)))
         if any(event.kind == "network" or event.uuid.startswith(NETWORK) for event in events):
             self._read_resources(connection)
+        if any(event.kind == "secret" for event in events):
+            self._read_supply(connection)
         named = [
             event for event in events if event.kind not in OF_RESOURCES and not event.uuid.startswith((POOL, NETWORK))
         ]

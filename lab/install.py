@@ -41,6 +41,9 @@ INSTALLED = (
     "ovmf",
     "swtpm",
     "swtpm-tools",
+    # What Open vSwitch is linked with.
+    "libbpf1",
+    "libunbound8",
 )
 UNPACKED = (
     "busybox-static",
@@ -52,6 +55,10 @@ UNPACKED = (
     "shim-signed",
     "grub-efi-amd64-signed",
     "mtools",
+    # Open vSwitch, which is started on a host only when somebody asks for it.
+    "openvswitch-common",
+    "openvswitch-switch",
+    "libxdp1",
 )
 KERNEL = "linux-image-cloud-amd64"
 

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab import cgroups, cloud, guests, image, install, keys, network
+from lab import cgroups, cloud, guests, image, install, keys, network, switch
 from lab.commands import attempt, run, say, wait_until
 from lab.errors import LabError
 from lab.host import Host, Options
@@ -338,6 +338,16 @@ class Lab:
     def execute(self, host: str, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
         """Run a program inside a host's namespaces."""
         return attempt(self.host(host).inside(command))
+
+    @contextmanager
+    def open_vswitch(self, host: str, bridge: str = "ovsbr0") -> Iterator[Callable[..., str]]:
+        """Open vSwitch with a bridge on that host, for as long as the block lasts; hands out its `ovs-vsctl`."""
+        place = self.host(host)
+        switch.start(place, bridge)
+        try:
+            yield lambda *words: switch.ask(place, *words)
+        finally:
+            switch.stop(place)
 
     def cut(self, host: str) -> None:
         """Pull the host's network cable."""

@@ -41,6 +41,9 @@ class TargetOut(Schema):
     memory_left: int | None = Field(description="Bytes that would be free there afterwards.")
     seen_at: datetime | None = Field(description="When the host was last heard of.")
     resources_at: datetime | None = Field(description="When its networks and guests were last read.")
+    supply_at: datetime | None = Field(
+        description="When it told how many huge pages are free and which secrets it has."
+    )
     processors_at: datetime | None = Field(description="When it told which processors guests can have.")
     cells: list[CellOut]
 
@@ -110,6 +113,7 @@ def preflight(request: HttpRequest, uuid: UUID) -> PreflightOut:
             seen_at=row.machine.seen_at,
             resources_at=row.machine.resources_at,
             processors_at=row.machine.abilities_at,
+            supply_at=row.machine.supply_at,
             cells=[CellOut(check=c.name, verdict=c.verdict, reason=c.reason, remedy=c.remedy) for c in row.cells],
         )
         for row in found

@@ -41,6 +41,9 @@ def _subscribe(connection: Connection, raw: libvirt.virConnect, handler: Handler
         _register(connection, raw.storagePoolEventRegisterAny, raw.storagePoolEventDeregisterAny, number, of_pool)
     for number in _numbers("VIR_NETWORK_EVENT_ID_"):
         _register(connection, raw.networkEventRegisterAny, raw.networkEventDeregisterAny, number, of_network)
+    for number in _numbers("VIR_SECRET_EVENT_ID_"):
+        of_secret = _secret_handler(handler)
+        _register(connection, raw.secretEventRegisterAny, raw.secretEventDeregisterAny, number, of_secret)
 
 
 def _register(
@@ -80,6 +83,13 @@ def _domain_handler(name: str, handler: Handler) -> Callable[..., None]:
             handler(Event(kind, domain.UUIDString(), domain.name(), (rest[1],)))
             return
         handler(Event(name, domain.UUIDString(), domain.name(), tuple(rest[:-1])))
+
+    return on_event
+
+
+def _secret_handler(handler: Handler) -> Callable[..., None]:
+    def on_event(_raw: Any, secret: Any, *_rest: Any) -> None:
+        handler(Event("secret", secret.UUIDString()))
 
     return on_event
 

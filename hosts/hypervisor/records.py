@@ -66,6 +66,22 @@ class Processors:
     loaders: list[str]
 
 
+class SecretName(NamedTuple):
+    """What a secret of libvirt is called; its value is nobody's business here."""
+
+    uuid: str
+    use: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What a host has at hand for guests; None for what it does not tell. ``pages``: {cell, size, free} for each size."""
+
+    pages: list[dict[str, Any]] | None
+    secrets: list[SecretName] | None
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
     """One snapshot as libvirt describes it."""

@@ -1,6 +1,6 @@
 """The rows of the cluster: people, hosts and what they offer, and the record of every change."""
 
-from hosts.models.ability import HostAbility, HostProcessors
+from hosts.models.ability import HostAbility, HostProcessors, HostSupply
 from hosts.models.alarm import Alarm
 from hosts.models.audit import AuditEntry
 from hosts.models.filling import Filling
@@ -21,6 +21,7 @@ __all__ = [
     "HostAbility",
     "HostInterfaces",
     "HostProcessors",
+    "HostSupply",
     "Lease",
     "Network",
     "NetworkClaim",

@@ -57,3 +57,16 @@ class HostProcessors(models.Model):
 
     def __str__(self) -> str:
         return f"{self.virt} processors of {self.host_id}"
+
+
+class HostSupply(models.Model):
+    """What ``host`` has at hand for guests, as hosts.hypervisor.records.Supply has it; None for what it does not tell."""
+
+    host = models.OneToOneField(Host, on_delete=models.CASCADE, related_name="supply")
+    pages = models.JSONField(null=True)
+    #: [uuid, what it is for, its name there]: never what it holds
+    secrets = models.JSONField(null=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"supply of {self.host_id}"

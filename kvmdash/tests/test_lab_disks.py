@@ -37,7 +37,7 @@ def output_of(lab: Any, guest: str, *command: str) -> str:
         asked = json.dumps({"execute": name, "arguments": arguments})
         return json.loads(lab.virsh(host, "qemu-agent-command", guest, asked))["return"]
 
-    wait_until(lambda: "connected" in lab.virsh(host, "dumpxml", guest), 60, "the agent to answer")
+    wait_until(lambda: "state='connected'" in lab.virsh(host, "dumpxml", guest), 60, "the agent to answer")
     pid = ask("guest-exec", {"path": command[0], "arg": list(command[1:]), "capture-output": True})["pid"]
     done = wait_until(lambda: (told := ask("guest-exec-status", {"pid": pid}))["exited"] and told, 60, command[0])
     assert done["exitcode"] == 0, done

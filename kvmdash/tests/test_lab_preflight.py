@@ -158,3 +158,54 @@ def test_more_memory_than_a_host_has_is_told_and_that_host_cannot_start_it_eithe
     found = cells(program, guest, target)["memory"]
     assert found["verdict"] == "warning" and "4.0 TiB" in found["reason"], found
     assert "memory" in lab_cluster.host(source).virsh("start", guest).stderr
+
+
+def with_secret(key: str) -> Callable[[etree._Element, str], None]:
+    """A disk whose server wants a secret: libvirt looks it up before the guest is started or taken in."""
+
+    def change(domain: etree._Element, _home: str) -> None:
+        text = f"""<disk type='network' device='disk'><driver name='qemu' type='raw'/>
+        <source protocol='rbd' name='pool/image'><host name='127.0.0.1'/><auth username='kvm'>
+        <secret type='ceph' uuid='{key}'/></auth></source><target dev='vdx' bus='virtio'/></disk>"""
+        domain.find("devices").append(etree.fromstring(text))
+
+    return change
+
+
+def test_a_secret_that_a_host_lacks_is_told_as_soon_as_it_is_defined_there_and_never_what_it_holds(
+    program, lab_cluster, make
+):
+    key = str(uuid.uuid4())
+    guest, source, target = make(with_secret(key), start=False)
+    wait_until(lambda: cells(program, guest, target)["secrets"]["verdict"] == "warning", 60, "the hosts to have told")
+    # It is off: it could not start there, as libvirt says too.
+    assert key in cells(program, guest, target)["secrets"]["reason"]
+    assert key in lab_cluster.host(source).virsh("start", guest).stderr
+    file = lab_cluster.host(target).directory / "secret.xml"
+    file.write_text(f"<secret><uuid>{key}</uuid><usage type='ceph'><name>client.{key[:8]}</name></usage></secret>")
+    lab_cluster.virsh(target, "secret-define", str(file))
+    try:
+        lab_cluster.virsh(target, "secret-set-value", key, "--base64", "ZG8tbm90LXRlbGw=")
+        wait_until(
+            lambda: "has the 1 secrets" in cells(program, guest, target)["secrets"]["reason"], 60, "it to be told"
+        )
+        assert key in cells(program, guest, other_host(program, guest, target))["secrets"]["reason"], (
+            "of others it is missing"
+        )
+        seen = (program.folder / "kvmdash.sqlite3").read_bytes() + (program.folder / "kvmdash.sqlite3-wal").read_bytes()
+        assert b"do-not-tell" not in seen and b"ZG8tbm90LXRlbGw" not in seen and "do-not-tell" not in program.log()
+    finally:
+        lab_cluster.host(target).virsh("secret-undefine", key)
+    wait_until(lambda: key in cells(program, guest, target)["secrets"]["reason"], 60, "it to be gone")
+
+
+def test_a_refresh_has_a_host_asked_again_which_processors_guests_can_have(program, lab_cluster):
+    guest = program.vm("cache-1")["uuid"]
+
+    def told() -> Any:
+        targets = program.get(f"vms/{guest}/preflight")["targets"]
+        return next(one["processors_at"] for one in targets if one["host"] == "kvm2")
+
+    before = wait_until(told, 60, "the host to have told")
+    assert program.ended(program.api("hosts/kvm2/refresh", {})[1]["id"])["state"] == "succeeded"
+    wait_until(lambda: told() > before, 60, "it to have told again")

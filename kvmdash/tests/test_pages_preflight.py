@@ -10,7 +10,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from hosts.models import Host, HostInterfaces, HostProcessors, Network, Operation, StoragePool, StorageVolume
+from hosts.models import (
+    Host,
+    HostInterfaces,
+    HostProcessors,
+    HostSupply,
+    Network,
+    Operation,
+    StoragePool,
+    StorageVolume,
+)
 from kvmdash.tests.cluster import ApiClient
 from vms.models import Sighting, VirtualMachine
 from vms.moving.preflight.engine import NAMES
@@ -171,3 +180,37 @@ def test_a_host_and_a_guest_more_are_no_query_more(people, pair):
     few = queries(f"/vms/preflight/?vm={vms[0].pk}"), queries(f"/vms/{vms[0].pk}/preflight/")
     full_host("kvm3")
     assert (queries(f"/vms/preflight/?vm={vms[0].pk}&vm={vms[1].pk}"), queries(f"/vms/{vms[0].pk}/preflight/")) == few
+
+
+SEALED = (
+    "<encryption format='luks'><secret type='passphrase' uuid='11111111-2222-3333-4444-555555555555'/></encryption>"
+)
+
+
+def test_secrets_and_free_huge_pages_of_a_host_are_judged_from_its_rows_with_their_age(people, pair):
+    vm, now = guest_on(pair[0]), timezone.now()
+    text = (
+        TEXT.format(name=vm.name, network="default")
+        .replace("</source>", "")
+        .replace("qcow2'/>", f"qcow2'>{SEALED}</source>")
+    )
+    text = text.replace("<os>", "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking><os>")
+    Sighting.objects.filter(vm=vm).update(live_definition=text)
+    pair[1].cells = [{"id": 0, "cpus": 1, "memory": 2**33, "pages": [{"size": 2**21, "count": 64}]}]
+    pair[1].save()
+    found = cells(people, vm, "kvm2")
+    assert found["secrets"]["verdict"] == "unknown" and "not known" in found["memory"]["reason"]
+    row = HostSupply.objects.create(
+        host=pair[1], pages=[{"cell": 0, "size": 2**21, "free": 8}], secrets=[], seen_at=now
+    )
+    found = cells(people, vm, "kvm2")
+    assert found["secrets"]["verdict"] == "no" and "11111111-2222" in found["secrets"]["reason"]
+    assert found["memory"]["verdict"] == "warning" and "only 16.0 MiB were free" in found["memory"]["reason"]
+    row.pages[0]["free"] = 32
+    row.secrets = [["11111111-2222-3333-4444-555555555555", "volume", "/shared/web-1.qcow2"]]
+    row.save()
+    found = cells(people, vm, "kvm2")
+    assert found["secrets"]["verdict"] == "warning" and found["memory"]["verdict"] == "ok"
+    told = ApiClient(people["viewer"]).get(f"vms/{vm.pk}/preflight").json()["targets"]
+    ages = {one["host"]: one["supply_at"] for one in told}
+    assert ages["kvm2"] and ages["kvm1"] is None

@@ -44,12 +44,29 @@ def take_away_filled_in(now: Any, then: Any) -> None:
     for feature in now.findall("cpu/feature"):
         if feature.get("name") not in said:
             _remove(feature)
+    _take_away_networks_own(now, then)
     _take_away_chosen_firmware(now.find("os"), then.find("os"))
     for path, attribute in FILLED_IN:
         if any(element.get(attribute) for element in then.findall(path)):
             continue
         for element in now.findall(path):
             element.attrib.pop(attribute, "")
+
+
+def _take_away_networks_own(now: Any, then: Any) -> None:
+    """What a card on a network has from that: a port of Open vSwitch, VLANs."""
+    # libvirt writes both into the running guest's definition.
+    cards = {_mac(card): card for card in then.findall("devices/interface")}
+    for card in now.findall("devices/interface[@type='network']"):
+        stored = cards.get(_mac(card))
+        for name in ("vlan", "virtualport"):
+            if stored is not None and stored.find(name) is None and (mine := card.find(name)) is not None:
+                _remove(mine)
+
+
+def _mac(card: Any) -> str:
+    mac = card.find("mac")
+    return str(mac.get("address", "")).lower() if mac is not None else ""
 
 
 def _take_away_chosen_firmware(now: Any, then: Any) -> None:
@@ -70,6 +87,16 @@ def _take_away_chosen_firmware(now: Any, then: Any) -> None:
             mine.text = said.text
 
 
+def as_on_network(card: Any) -> None:
+    """Of a card on a network that stands for a bridge or a device, libvirt says while it runs that it is on that."""
+    source = card.find("source")
+    if source is None or not source.get("network") or card.get("type") not in ("network", "bridge", "direct"):
+        return
+    card.set("type", "network")
+    for name in ("bridge", "portid", "dev", "mode"):
+        source.attrib.pop(name, None)
+
+
 def _of_this_run(root: Any) -> list[Any]:
     vnets = [e for e in root.findall("devices/interface/target") if e.get("dev", "").startswith(("vnet", "macvtap"))]
     lines = [
@@ -78,8 +105,8 @@ def _of_this_run(root: Any) -> list[Any]:
     channels = [
         e for e in root.findall("devices/channel[@type='unix']/source") if "/channel/target/" in e.get("path", "")
     ]
-    for source in root.findall("devices/interface[@type='network']/source"):
-        source.attrib.pop("bridge", None)
+    for card in root.findall("devices/interface"):
+        as_on_network(card)
     return [*vnets, *lines, *channels, *root.findall("seclabel[@type='dynamic']"), *root.findall("resource")]
 
 

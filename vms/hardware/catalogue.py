@@ -12,7 +12,7 @@ from vms.definition.devices import Devices
 from vms.definition.devices.interface import Interface
 from vms.definition.nodes import Node, UnknownProperty, split
 from vms.definition.place import Property
-from vms.hardware import fields, parameters
+from vms.hardware import fields, parameters, vlans
 from vms.hardware.fields import Field
 
 #: secrets never stand in arguments
@@ -102,8 +102,8 @@ def type_of(path: str, node: Node | None = None) -> Type | None:
 
 def property_at(kind: type[Node], path: str) -> Property[Any]:
     """The declared property at a dotted path below a device. Raises UnknownProperty."""
-    if path == parameters.PATH and issubclass(kind, Interface):
-        return parameters.DECLARED
+    if path in (parameters.PATH, vlans.PATH) and issubclass(kind, Interface):
+        return parameters.DECLARED if path == parameters.PATH else vlans.DECLARED
     *way, (last, key) = split(path)
     for name, place in way:
         inner: Any = kind.parts.get(name) if place is None else kind.lists.get(name)

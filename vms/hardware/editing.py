@@ -21,10 +21,12 @@ from vms.definition.domain import Definition
 from vms.definition.nodes import Node, UnknownProperty, split
 from vms.definition.place import InvalidValue
 from vms.definition.sentences import say
-from vms.hardware import parameters
+from vms.hardware import parameters, vlans
 from vms.hardware.catalogue import Type
 
 Values = Mapping[str, Any]
+#: lists of a card that people write as one line
+LINES = {parameters.PATH: parameters, vlans.PATH: vlans}
 #: what is forgotten about an interface's old connection when it gets another one
 _CONNECTION = ("source.network", "source.bridge", "source.dev", "source.portgroup", "source.port_id", "source.mode")
 
@@ -97,6 +99,9 @@ def xml(node: Node) -> str:
     """The device as libvirt takes it."""
     element = deepcopy(node.reach())
     element.tail = None
+    if element.tag == "interface":
+        # Told that it is on a bridge, libvirt would take it off its network.
+        noise.as_on_network(element)
     etree.indent(element, "  ")
     return etree.tostring(element, encoding="unicode")
 
@@ -108,8 +113,8 @@ def values(node: Node, type_: Type) -> dict[str, Any]:
 
 def says(node: Node, path: str) -> Any:
     """What a device says at a path; None for nothing, also where not being there says no."""
-    if path == parameters.PATH and isinstance(node, Interface):
-        return parameters.told(node)
+    if path in LINES and isinstance(node, Interface):
+        return LINES[path].told(node)
     where, name = node.locate(path)
     found = getattr(where, name)
     return None if found is False and where.properties[name].form == "presence" else found
@@ -151,8 +156,8 @@ def assign(definition: Definition, node: Node, given: Values) -> None:
         node.address.remove()  # type: ignore[attr-defined]
     # What a filter is given comes after the filter.
     for path, value in sorted(given.items(), key=lambda one: one[0] == parameters.PATH):
-        if tag == "interface" and path == parameters.PATH:
-            parameters.put(node, value)
+        if tag == "interface" and path in LINES:
+            LINES[path].put(node, value)
         elif tag == "hostdev" and path == "device":
             point_at(node, value)
         elif tag == "graphics" and path == "listen":

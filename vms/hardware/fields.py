@@ -69,6 +69,8 @@ INTERFACE = (
     Field("model", _("Model"), _("virtio is the fastest; e1000e and rtl8139 need no driver."),
           choices=("virtio", "e1000e", "e1000", "rtl8139"), first="virtio"),
     Field("mac", _("MAC address"), _("By which the network knows it; begins with 52:54:00 for guests.")),
+    Field("vlans", _("VLANs"), _("Numbers from 1 to 4094, several for a trunk; only Open vSwitch and SR-IOV have them."),
+          live=True),
     Field("link", _("Link"), _("down is the cable pulled out."), live=True, choices=("up", "down")),
     Field("filter", _("Network filter"), _("Rules of libvirt for its traffic, such as clean-traffic."), live=True, host=True),
     Field("filter_parameters", _("Values for the filter"),

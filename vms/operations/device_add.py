@@ -20,7 +20,7 @@ from vms.definition.devices.interface import fresh_mac
 from vms.definition.domain import Definition
 from vms.definition.nodes import Node
 from vms.definition.place import InvalidValue
-from vms.hardware import editing, images, parameters
+from vms.hardware import editing, images
 from vms.hardware.catalogue import TYPES, Type
 from vms.models import VirtualMachine
 from vms.operations.devices import device_command, edit_command, is_line, read_values, touches_host
@@ -214,4 +214,4 @@ def _has(definition: Definition, type_: Type, arguments: Mapping[str, Any]) -> b
 
 
 def _says(node: Node, path: str) -> Any:
-    return editing.says(node, path) if path == parameters.PATH else node.get(path)
+    return editing.says(node, path) if path in editing.LINES else node.get(path)

@@ -18,7 +18,7 @@ from vms.definition.devices.disk import Disk
 from vms.definition.domain import Definition
 from vms.definition.nodes import Node, UnknownProperty
 from vms.definition.place import InvalidValue
-from vms.hardware import editing, parameters
+from vms.hardware import editing
 from vms.hardware.catalogue import SECRETS, Type, property_at
 from vms.operations.base import virsh
 from vms.operations.hardware import Now
@@ -42,8 +42,8 @@ def read_values(field: str, given: Any, type_: Type | None = None) -> dict[str, 
             raise InvalidArguments(field, _("Values by the paths of properties, such as driver.cache."))
         if path.rpartition(".")[2] in SECRETS:
             raise NotNow(path, _("Passwords are not kept in operations: edit the definition."))
-        if path == parameters.PATH:
-            value = parameters.in_order(value)
+        if path in editing.LINES:
+            value = editing.LINES[path].in_order(value)
         if type_ is not None:
             check_value(type_, path, value)
         found[path] = value

@@ -161,23 +161,3 @@ def test_what_was_changed_but_not_seen_yet_is_not_overwritten(there, guest, oper
     ended = do(eventually, "vcpus", guest, operator, count=1, **base)
     assert ended.state == "refused" and "memory" in ended.error["message"]
     assert "2</vcpu>" in stored(there, guest)
-
-
-CHOSEN = """<domain type='kvm'><os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type>
-<firmware><feature enabled='yes' name='secure-boot'/></firmware>
-<loader readonly='yes' secure='yes' type='pflash'>/usr/share/OVMF.fd</loader><nvram template='/vars.fd'>/nvram/a.fd</nvram>
-</os></domain>"""
-WANTED = """<domain type='kvm'><os firmware='efi'><type arch='x86_64' machine='pc-q35-7.2'>hvm</type>
-<firmware><feature enabled='yes' name='secure-boot'/></firmware></os></domain>"""
-
-
-def test_the_firmware_that_libvirt_chose_is_no_change_that_waits_for_the_next_boot():
-    assert reading.read(CHOSEN, WANTED).pending == ()
-
-
-def test_another_kind_of_firmware_waits_for_the_next_boot():
-    without = WANTED.replace(" firmware='efi'", "").replace("<firmware>", "<x>").replace("</firmware>", "</x>")
-    paths = {change.path.partition("@")[0] for change in reading.read(CHOSEN, without).pending}
-    assert {"os/loader", "os/nvram"} <= paths
-    named = WANTED.replace("</os>", "<loader secure='no'/></os>")
-    assert [change.path for change in reading.read(CHOSEN, named).pending] == ["os/loader@secure"]

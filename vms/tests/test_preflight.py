@@ -21,6 +21,7 @@ from vms.moving.preflight.facts import (
     Platform,
     Pool,
     Processors,
+    Secret,
     Wishes,
 )
 from vms.moving.preflight.reading import guest_of, numbers
@@ -82,6 +83,13 @@ SECURE: dict[str, Any] = {
         ),
     }
 }
+KEY = "11111111-2222-3333-4444-555555555555"
+BY_USE = Secret(use="ceph", name="client.kvm")
+#: huge pages are free in the second cell alone
+TWO_CELLS: dict[str, Any] = {
+    "cells": {number: {"cpus": 4, "pages": {4096: 1000, 2 * 2**20: 512}} for number in (0, 1)},
+    "free_pages": {0: {2 * 2**20: 0}, 1: {2 * 2**20: 512}},
+}
 #: check, what the guest has, what the target has, verdict, a word of the reason
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("host", {}, {"enabled": False}, "no", "disabled"),
@@ -124,6 +132,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("memory", {}, {"memory": 0}, "unknown", "not told"),
     ("memory", {"pages": (Pages(2 * 2**20, 2 * GIB),)}, {}, "no", "huge pages"),
     ("memory", {"pages": (Pages(0, GIB),)}, {}, "warning", "huge pages"),
+    ("memory", {"pages": (Pages(0, GIB),)}, {"free_pages": {0: {2 * 2**20: 512}}}, "ok", "1.0 GiB of 1.0 GiB"),
+    ("memory", {"pages": (Pages(0, GIB),)}, {"free_pages": {0: {2 * 2**20: 511}}}, "warning", "only 1022.0 MiB were free"),
+    ("memory", {"pages": (Pages(0, GIB),)}, {"free_pages": {0: {2**30: 9}}}, "warning", "only 0 B were free"),
+    ("memory", {"pages": (Pages(0, GIB),), "nodes": (1,)}, TWO_CELLS, "ok", "1.0 GiB"),
+    ("memory", {"pages": (Pages(0, GIB),), "nodes": (0,)}, TWO_CELLS, "warning", "only 0 B were free"),
     ("memory", {"pages": (Pages(2**30, GIB),)}, {"cells": {}}, "unknown", "huge pages"),
     ("vcpus", {"vcpus": 16}, {}, "warning", "only 8"),
     ("vcpus", {"vcpus": 300}, {}, "no", "at most 255"),
@@ -158,7 +171,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("tpm", {"tpm": "emulator"}, {"abilities": {}}, "unknown", "not known"),
     ("tpm", {"tpm": "emulator"}, {"abilities": {("x86_64", "pc"): Ability("pc", 1, {"tpm": ["no"]})}}, "no", "swtpm"),
     ("snapshots", {"snapshots": 2}, {}, "no", "2 snapshots"),
-    ("secrets", {"secrets": 1}, {}, "unknown", "1 secrets"),
+    ("secrets", {"secrets": (Secret(KEY),)}, {}, "unknown", "1 secrets"),
+    ("secrets", {"secrets": (Secret(KEY),)}, {"secrets": frozenset()}, "no", KEY),
+    ("secrets", {"secrets": (Secret(KEY),)}, {"secrets": frozenset({Secret(KEY, "volume", "/a")})}, "warning", "values are set"),
+    ("secrets", {"secrets": (BY_USE,)}, {"secrets": frozenset({Secret(KEY, "ceph", "client.kvm")})}, "warning", "values are set"),
+    ("secrets", {"secrets": (BY_USE,)}, {"secrets": frozenset({Secret(KEY, "iscsi", "client.kvm")})}, "no", "client.kvm"),
+    ("secrets", {"secrets": (BY_USE, Secret("b"))}, {"secrets": frozenset({Secret(KEY, "ceph", "client.kvm")})}, "no", "b"),
     ("road", {}, {"reached_from": frozenset()}, "unknown", "Nobody has moved"),
     ("road", {}, {"reached_from": frozenset(), "peer": "qemu+tls://kvm2/system"}, "unknown", "client certificate"),
     ("road", {}, {"reached_from": frozenset(), "peer": ""}, "warning", "no address"),
@@ -235,6 +253,27 @@ def test_a_folder_that_is_shared_is_told_apart_from_one_that_libvirt_sees_to_be(
     pools = (SHARED._replace(type="dir"),)
     found = finding("disks", make_guest(), make_machine(pools=pools), make_machine(1, pools=pools))
     assert found.name == "warning" and "“The storage is shared”" in found.remedy
+
+
+def test_a_folder_within_a_network_share_is_one_that_libvirt_sees_to_be_shared():
+    pools = (SHARED._replace(type="dir", seen_shared=True),)
+    found = finding("disks", make_guest(), make_machine(pools=pools), make_machine(1, pools=pools))
+    assert found.name == "ok" and "network file system" in found.reason
+    mixed = make_machine(pools=(SHARED._replace(type="dir"),))
+    assert finding("disks", make_guest(), mixed, make_machine(1, pools=pools)).name == "warning"
+
+
+SECRETS = """<domain type='kvm'><os><type arch='x86_64' machine='pc'>hvm</type></os><devices>
+<disk type='network'><source protocol='rbd' name='p/i'><auth username='kvm'><secret type='ceph' usage='client.kvm'/></auth>
+<encryption format='luks'><secret type='passphrase' uuid='AB'/></encryption></source><target dev='vda'/></disk>
+<disk type='file'><source file='/a'/><backingStore type='file'><source file='/b'>
+<encryption format='luks'><secret type='passphrase' uuid='ab'/></encryption></source></backingStore><target dev='vdb'/></disk>
+<tpm><backend type='emulator'><encryption secret='cd'/></backend></tpm></devices></domain>"""
+
+
+def test_secrets_are_read_by_what_they_are_called_each_once():
+    guest = guest_of(SECRETS, SECRETS, uuid="u", name="n", host=1)
+    assert guest.secrets == (Secret(use="ceph", name="client.kvm"), Secret("ab"), Secret("cd"))
 
 
 def test_a_disk_on_a_server_that_others_there_use_is_reached():
@@ -315,7 +354,7 @@ def test_what_a_guest_needs_is_read_from_its_live_definition():
     stored = LIVE.replace(" listen='10.0.0.1'", "")
     guest = guest_of(LIVE, stored, uuid="u", name="n", host=1)
     assert (guest.arch, guest.machine, guest.virt, guest.loader) == ("x86_64", "pc-q35-7.2", "kvm", "/fw.fd")
-    assert (guest.nvram, guest.files, guest.secrets, guest.tpm) == (True, ("/k",), 1, "emulator")
+    assert (guest.nvram, guest.files, guest.secrets, guest.tpm) == (True, ("/k",), (Secret("x"),), "emulator")
     assert guest.cpu == Cpu("custom", "EPYC", frozenset({"aes"}), frozenset({"svm"}))
     assert [(disk.target, disk.path, disk.server) for disk in guest.disks] == [
         ("vda", "/a/b.qcow2", ""),

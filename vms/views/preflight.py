@@ -68,7 +68,8 @@ def _row(table: Table, guest: int, number: int) -> Row:
     machine = table.machines[number]
     cells = [cell_of(check.name, check.label, finding) for check, finding in table.cells(guest, number)]
     left = machine.free - table.guests[guest].memory if machine.free is not None else None
-    ages = [at for at in (machine.seen_at, machine.resources_at, machine.abilities_at) if at is not None]
+    told = (machine.seen_at, machine.resources_at, machine.abilities_at, machine.supply_at)
+    ages = [at for at in told if at is not None]
     return Row(machine, VERDICTS[table.verdicts[guest][number]], cells, left, min(ages, default=None))
 
 

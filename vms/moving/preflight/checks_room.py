@@ -8,21 +8,21 @@ from vms.moving.preflight.finding import Finding, listed, no, ok, sentence, unkn
 Pins = tuple[int, tuple[int, ...], tuple[int, ...], str, str]
 
 
-def memory_needs(guest: Guest) -> tuple[int, tuple[Pages, ...]]:
+def memory_needs(guest: Guest) -> tuple[int, tuple[Pages, ...], tuple[int, ...]]:
     """Of memory."""
-    return guest.memory, guest.pages
+    return guest.memory, guest.pages, guest.nodes if guest.pages else ()
 
 
-def memory(need: tuple[int, tuple[Pages, ...]], host: Machine, _hosts: Hosts) -> Finding:
+def memory(need: tuple[int, tuple[Pages, ...], tuple[int, ...]], host: Machine, _hosts: Hosts) -> Finding:
     """Enough in all, enough that is free now, and pages of the wanted size."""
-    wanted, pages = need
+    wanted, pages, nodes = need
     if not host.memory:
         return unknown(sentence("%(host)s has not told how much memory it has."), host=host.name)
     if wanted > host.memory:
         text = sentence("It needs %(wanted)s, and %(host)s has %(whole)s in all.")
         return no(text, sentence("Make the guest's memory smaller."), wanted=wanted, host=host.name, whole=host.memory)
     if pages:
-        found = [_pages(one, host) for one in pages]
+        found = [_pages(one, nodes, host) for one in pages]
         return worst(found, found[0])
     if host.free is None:
         return unknown(sentence("How much memory of %(host)s is free is not known."), host=host.name)
@@ -35,9 +35,10 @@ def memory(need: tuple[int, tuple[Pages, ...]], host: Machine, _hosts: Hosts) ->
     return ok(sentence("It needs %(wanted)s of %(free)s that are free."), wanted=wanted, free=host.free)
 
 
-def _pages(wanted: Pages, host: Machine) -> Finding:
+def _pages(wanted: Pages, nodes: tuple[int, ...], host: Machine) -> Finding:
+    """Of all NUMA cells, or of those that its memory is bound to."""
     mend = sentence("Set huge pages aside on %(host)s.")
-    counts = [cell["pages"] for cell in host.cells.values()]
+    counts = [cell["pages"] for number, cell in host.cells.items() if not nodes or number in nodes]
     if not counts:
         return unknown(sentence("Which huge pages %(host)s has is not known."), host=host.name)
     sizes = [wanted.size] if wanted.size else sorted({size for pages in counts for size in pages if size > 4096})[:1]
@@ -45,10 +46,19 @@ def _pages(wanted: Pages, host: Machine) -> Finding:
     if have < wanted.bytes:
         text = sentence("It needs %(wanted)s in huge pages, and %(host)s has set %(whole)s aside.")
         return no(text, mend, wanted=wanted.bytes, host=host.name, whole=have)
-    text = sentence(
-        "It needs %(wanted)s in huge pages; %(host)s has set %(whole)s aside, and how many are free is not known."
-    )
-    return warning(text, mend, wanted=wanted.bytes, host=host.name, whole=have)
+    words = {"wanted": wanted.bytes, "host": host.name, "whole": have}
+    if host.free_pages is None:
+        text = sentence(
+            "It needs %(wanted)s in huge pages; %(host)s has set %(whole)s aside, and how many are free is not known."
+        )
+        return warning(text, mend, **words)
+    cells = [pages for number, pages in host.free_pages.items() if not nodes or number in nodes]
+    free = sum(size * pages.get(size, 0) for pages in cells for size in sizes)
+    if free < wanted.bytes:
+        # They come and go with guests, and what was counted is some seconds old: libvirt has the last word.
+        text = sentence("It needs %(wanted)s in huge pages, and of %(whole)s on %(host)s only %(free)s were free.")
+        return warning(text, sentence("Move or stop other guests there first."), **words, free=free)
+    return ok(sentence("It needs %(wanted)s of %(free)s that are free in huge pages."), **words, free=free)
 
 
 def vcpu_needs(guest: Guest) -> Pins:

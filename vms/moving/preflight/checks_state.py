@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vms.moving.preflight.facts import Guest, Hosts, Machine
-from vms.moving.preflight.finding import Finding, no, ok, sentence, unknown, warning
+from vms.moving.preflight.facts import Guest, Hosts, Machine, Secret
+from vms.moving.preflight.finding import Finding, listed, no, ok, sentence, unknown, warning
 
 Known = tuple[str, bool, str, str, str, bool, bool, int | None]
 #: states of a guest that can be moved while it runs
@@ -95,14 +95,31 @@ def snapshots(count: int, _host: Machine, _hosts: Hosts) -> Finding:
     return NO_SNAPSHOTS
 
 
-def secret_needs(guest: Guest) -> int:
-    """How many."""
+def secret_needs(guest: Guest) -> tuple[Secret, ...]:
+    """By what they are called."""
     return guest.secrets
 
 
-def secrets(count: int, host: Machine, _hosts: Hosts) -> Finding:
+def secrets(need: tuple[Secret, ...], host: Machine, _hosts: Hosts) -> Finding:
     """Secrets of disks and TPMs must be defined, with their values, on the target."""
-    if not count:
+    if not need:
         return NO_SECRETS
-    text = sentence("It needs %(count)s secrets of libvirt; whether %(host)s has them is not known.")
-    return unknown(text, sentence("See virsh secret-list there, and set their values."), count=count, host=host.name)
+    words = {"count": len(need), "host": host.name}
+    if host.secrets is None:
+        text = sentence("It needs %(count)s secrets of libvirt; whether %(host)s has them is not known.")
+        return unknown(text, sentence("See virsh secret-list there, and set their values."), **words)
+    missing = [one.uuid or one.name for one in need if not any(_is_same(one, there) for there in host.secrets)]
+    if missing:
+        text = sentence("%(host)s does not have the secrets of libvirt that it needs: %(list)s.")
+        mend = sentence("Define them there under the same UUID or usage, and set their values (virsh secret-define).")
+        return no(text, mend, **words, list=listed(missing))
+    text = sentence(
+        "%(host)s has the %(count)s secrets that it needs; whether their values are set, libvirt does not tell."
+    )
+    return warning(text, sentence("If not, set them there (virsh secret-set-value)."), **words)
+
+
+def _is_same(wanted: Secret, there: Secret) -> bool:
+    if wanted.uuid:
+        return wanted.uuid == there.uuid
+    return wanted.name == there.name and wanted.use in ("", there.use)

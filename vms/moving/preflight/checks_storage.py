@@ -94,6 +94,8 @@ def _shared(disk: Disk, pool: Pool, there: Pool, words: dict[str, str]) -> Findi
     if not there.active:
         text = sentence("%(disk)s: the pool %(pool)s is off on %(host)s.")
         return (no if disk.pool or pool.type != "dir" else warning)(text, sentence("Start the pool there."), **words)
+    if pool.seen_shared and there.seen_shared:
+        return ok(sentence("%(disk)s: in the shared pool %(pool)s, on a network file system."), **words)
     if pool.type == "dir" and not disk.readonly:
         return warning(sentence("%(disk)s: in the shared pool %(pool)s, which is a folder."), SAY_SHARED, **words)
     return ok(sentence("%(disk)s: in the shared pool %(pool)s."), **words)

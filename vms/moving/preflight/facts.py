@@ -48,6 +48,14 @@ class Device(NamedTuple):
     words: str = ""
 
 
+class Secret(NamedTuple):
+    """A secret of libvirt that a guest needs, by its UUID or by what it is for and its name."""
+
+    uuid: str = ""
+    use: str = ""
+    name: str = ""
+
+
 class Pages(NamedTuple):
     """Huge pages that a guest wants: ``size`` 0 is the host's usual."""
 
@@ -88,7 +96,7 @@ class Guest(NamedTuple):
     pins: tuple[int, ...] = ()
     nodes: tuple[int, ...] = ()
     snapshots: int = 0
-    secrets: int = 0
+    secrets: tuple[Secret, ...] = ()
     #: why its definition cannot be read; '' when it can
     trouble: str = ""
     seen_at: datetime | None = None
@@ -128,6 +136,8 @@ class Pool(NamedTuple):
     key: str
     active: bool
     available: int
+    #: whether libvirt is known to see by its file system that hosts share it
+    seen_shared: bool = False
 
 
 @dataclass(slots=True)
@@ -151,6 +161,10 @@ class Machine:
     cpu: str = ""
     #: number → {"cpus": how many, "pages": {size: count}}
     cells: dict[int, dict[str, Any]] = field(default_factory=dict)
+    #: cell → {size: huge pages that are free}, when ``supply_at``
+    free_pages: dict[int, dict[int, int]] | None = None
+    secrets: frozenset[Secret] | None = None
+    supply_at: datetime | None = None
     processors_of: frozenset[int] = frozenset()
     platforms: dict[str, Platform] = field(default_factory=dict)
     abilities: dict[tuple[str, str], Ability] = field(default_factory=dict)

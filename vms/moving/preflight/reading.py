@@ -12,7 +12,7 @@ from vms.definition.sizes import UNITS, whole_number
 from vms.definition.storage import FILES
 from vms.definition.summary import children, firmware
 from vms.definition.xml import MalformedDefinition, parse
-from vms.moving.preflight.facts import Card, Cpu, Device, Disk, Guest, Pages
+from vms.moving.preflight.facts import Card, Cpu, Device, Disk, Guest, Pages, Secret
 
 #: devices that may keep their guest where it is
 KEEPING = ("hostdev", "filesystem", "shmem")
@@ -62,8 +62,7 @@ def _facts(domain: etree._Element, stored: etree._Element) -> dict[str, Any]:
         "pages": tuple(_pages(parts)),
         "pins": tuple(_pins(parts)),
         "nodes": tuple(sorted(_nodes(parts.get("numatune")))),
-        "secrets": sum(disk.secret for disk in disks)
-        + (tpm is not None and tpm.find("backend/encryption") is not None),
+        "secrets": tuple(dict.fromkeys(_secrets(devices))),
     }
 
 
@@ -110,6 +109,18 @@ def _disks(devices: list[etree._Element]) -> Iterator[Disk]:
             cache=driver.get("cache", "") if driver is not None else "",
             secret=disk.find(".//secret") is not None,
         )
+
+
+def _secrets(devices: list[etree._Element]) -> Iterator[Secret]:
+    """Of disks (also of those that they lie on) and TPMs, as the definition names them."""
+    for device in devices:
+        if device.tag == "disk":
+            for one in device.iter("secret"):
+                # A volume's encryption names its secret alone; who logs in says for what.
+                use = one.get("type", "") if one.get("usage") else ""
+                yield Secret(one.get("uuid", "").lower(), use, one.get("usage", ""))
+        elif device.tag == "tpm" and (sealed := device.find("backend/encryption")) is not None:
+            yield Secret(sealed.get("secret", "").lower())
 
 
 def _server(source: etree._Element) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -20,17 +20,16 @@ from hosts.models import (
     HostAbility,
     HostInterfaces,
     HostProcessors,
+    HostSupply,
     Network,
     NetworkFilter,
     Operation,
-    StorageClaim,
-    StoragePool,
-    StorageVolume,
 )
 from hosts.targets import peer_uri_of
 from vms.models import Sighting, VirtualMachine
+from vms.moving.preflight import rows_storage
 from vms.moving.preflight.engine import NAMES, Table
-from vms.moving.preflight.facts import Ability, Guest, Machine, Platform, Pool, Processors, Wishes
+from vms.moving.preflight.facts import Ability, Guest, Machine, Platform, Processors, Secret, Wishes
 from vms.moving.preflight.reading import guest_of
 
 #: columns of hosts that are read whole
@@ -39,8 +38,6 @@ READ = ("capabilities", "cells")
 BY_SAVED = ("host", "guest", "cpu", "machine", "networks")
 #: days for which a move that went well says that the road is there
 REMEMBERED_DAYS = 180
-#: names that are asked for in one query; SQLite takes some thousands
-MOST_NAMES = 5000
 #: columns of a guest that its facts are made of
 OF_GUEST = (
     "uuid",
@@ -94,8 +91,8 @@ def guests_of(vms: Sequence[VirtualMachine]) -> list[Guest]:
 
 def _definitions(keys: list[UUID]) -> dict[tuple[UUID, int | None], tuple[str, str, Sequence[Any]]]:
     found: dict[tuple[UUID, int | None], tuple[str, str, Sequence[Any]]] = {}
-    for start in range(0, len(keys), MOST_NAMES):
-        rows = Sighting.objects.filter(vm__in=keys[start : start + MOST_NAMES], absent_since=None)
+    for start in range(0, len(keys), rows_storage.MOST_NAMES):
+        rows = Sighting.objects.filter(vm__in=keys[start : start + rows_storage.MOST_NAMES], absent_since=None)
         columns = ("vm_id", "host_id", "live_definition", "inactive_definition", "snapshots")
         found |= {(vm, host): (live, stored, kept) for vm, host, live, stored, kept in rows.values_list(*columns)}
     return found
@@ -129,11 +126,12 @@ def machines_of(hosts: QuerySet[Host], guests: Sequence[Guest]) -> list[Machine]
     paths = {disk.path for guest in guests for disk in guest.disks if disk.path}
     files = {path for guest in guests for path in (guest.loader, *guest.files) if path}
     _add_abilities(machines)
+    _add_supply(machines)
     _add_networks(machines)
-    _add_storage(machines, paths | files, files)
+    rows_storage.add_storage(machines, paths | files, files)
     _add_guests(machines)
     if any(disk.server for guest in guests for disk in guest.disks):
-        _add_servers(machines)
+        rows_storage.add_servers(machines)
     _add_roads(machines)
     return list(machines.values())
 
@@ -210,13 +208,25 @@ def _add_abilities(machines: dict[int, Machine]) -> None:
         machine.abilities_at = one.seen_at
 
 
+def _add_supply(machines: dict[int, Machine]) -> None:
+    for row in HostSupply.objects.filter(host__in=machines):
+        machine = machines[row.host_id]
+        machine.supply_at = row.seen_at
+        if row.secrets is not None:
+            machine.secrets = frozenset(Secret(*one) for one in row.secrets)
+        if row.pages is not None:
+            machine.free_pages = {}
+            for page in row.pages:
+                machine.free_pages.setdefault(page["cell"], {})[page["size"]] = page["free"]
+
+
 def _add_networks(machines: dict[int, Machine]) -> None:
     rows = Network.objects.filter(host__in=machines, absent_since=None)
     for host, name, active, text in rows.values_list("host_id", "name", "active", "definition"):
         groups = _port_groups(text) if "<portgroup" in text else frozenset()
         machines[host].networks[name] = (active, groups)
     filters = NetworkFilter.objects.filter(host__in=machines, absent_since=None).values_list("host_id", "name")
-    for host, names in _grouped(filters).items():
+    for host, names in rows_storage.grouped(filters).items():
         machines[host].filters = frozenset(names)
     for row in HostInterfaces.objects.filter(host__in=machines):
         machine, known = machines[row.host_id], row.interfaces
@@ -235,39 +245,6 @@ def _port_groups(text: str) -> frozenset[str]:
         return frozenset()
 
 
-def _grouped(pairs: Iterable[tuple[int, str]]) -> dict[int, set[str]]:
-    found: dict[int, set[str]] = {}
-    for key, value in pairs:
-        found.setdefault(key, set()).add(value)
-    return found
-
-
-def _add_storage(machines: dict[int, Machine], paths: set[str], files: set[str]) -> None:
-    rows = StoragePool.objects.filter(host__in=machines, absent_since=None)
-    pools: dict[int, list[Pool]] = {}
-    for row in rows.defer("definition"):
-        pool = Pool(row.name, row.type, row.path.rstrip("/"), row.shared_key, row.active, row.available)
-        pools.setdefault(row.host_id, []).append(pool)
-        if row.active and row.type in ("netfs", "rbd", "iscsi", "iscsi-direct", "gluster"):
-            server = re.split(r"[:/,]", row.source, maxsplit=1)[0].lower()
-            machines[row.host_id].servers |= {server}
-    for host, known in pools.items():
-        machines[host].pools = tuple(known)
-    for part in _parts(paths):
-        volumes = StorageVolume.objects.filter(path__in=part, absent_since=None, pool__host__in=machines)
-        for host, path, capacity in volumes.values_list("pool__host_id", "path", "capacity"):
-            machines[host].volumes[path] = capacity
-    for part in _parts(files):
-        claims = StorageClaim.objects.filter(path__in=part, active=True, host__in=machines)
-        for host, opened in _grouped(claims.values_list("host_id", "path").distinct()).items():
-            machines[host].opened |= opened
-
-
-def _parts(names: set[str]) -> Iterable[list[str]]:
-    known = sorted(names)
-    return (known[start : start + MOST_NAMES] for start in range(0, len(known), MOST_NAMES))
-
-
 def _add_guests(machines: dict[int, Machine]) -> None:
     held: dict[int, set[str]] = {}
     running: dict[int, set[str]] = {}
@@ -281,17 +258,6 @@ def _add_guests(machines: dict[int, Machine]) -> None:
     for host, keys in held.items():
         machines[host].held = frozenset(keys)
         machines[host].running = frozenset(running.get(host, ()))
-
-
-def _add_servers(machines: dict[int, Machine]) -> None:
-    """Servers that running guests have disks on: their host reaches them."""
-    rows = VirtualMachine.objects.filter(host__in=machines, absent_since=None, power_state="running")
-    for host, disks in rows.exclude(disks=[]).values_list("host_id", "disks"):
-        for disk in disks:
-            if disk.get("type") == "network" and "://" in disk.get("source", ""):
-                where = disk["source"].partition("://")[2].partition("/")[0]
-                server = where.rpartition(":")[0] or where or disk["source"].partition("://")[0]
-                machines[host].servers |= {server.lower()}
 
 
 def _add_roads(machines: dict[int, Machine]) -> None:
