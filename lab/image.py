@@ -22,6 +22,7 @@ DRIVERS = (
     "virtio_blk",
     "virtio_console",
     "virtio_balloon",
+    "virtio_mem",
     "virtio-rng",
     "evdev",
     "button",

@@ -6,6 +6,7 @@ from typing import Any
 
 from lxml import etree
 
+from vms.definition.sizes import UNITS, whole_number
 from vms.definition.xml import parse_to_edit
 
 ELEMENTS = ("alias", "backingStore", "privateData", "actual", "mirror")
@@ -45,6 +46,7 @@ def take_away_filled_in(now: Any, then: Any) -> None:
         if feature.get("name") not in said:
             _remove(feature)
     _take_away_networks_own(now, then)
+    _take_away_grown(now)
     _take_away_chosen_firmware(now.find("os"), then.find("os"))
     for path, attribute in FILLED_IN:
         if any(element.get(attribute) for element in then.findall(path)):
@@ -62,6 +64,23 @@ def _take_away_networks_own(now: Any, then: Any) -> None:
         for name in ("vlan", "virtualport"):
             if stored is not None and stored.find(name) is None and (mine := card.find(name)) is not None:
                 _remove(mine)
+
+
+def _take_away_grown(now: Any) -> None:
+    """What modules that grow have by now, which libvirt counts into the memory of a guest that runs."""
+    grown = 0
+    for target in now.findall("devices/memory[@model='virtio-mem']/target"):
+        current = target.find("current")
+        if current is not None:
+            grown += _bytes(current)
+            target.remove(current)
+    has = now.find("currentMemory")
+    if grown and has is not None:
+        has.text, has.attrib["unit"] = str((_bytes(has) - grown) // 1024), "KiB"
+
+
+def _bytes(element: Any) -> int:
+    return (whole_number(element.text or "") or 0) * UNITS.get(element.get("unit", "KiB").lower(), 1024)
 
 
 def _mac(card: Any) -> str:

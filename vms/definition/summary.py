@@ -199,6 +199,8 @@ def device_words(device: etree._Element) -> dict[str, Any]:
     parts = children(device)
     model = parts.get("model")
     words = [word for name in ("type", "bus", "mode", "index") if (word := device.get(name))]
+    if device.tag == "memory" and (target := parts.get("target")) is not None:
+        words += [f"{name}={_mebibytes(size)}" for name in _OF_MODULES if (size := target.find(name)) is not None]
     if device.tag == "tpm" and (backend := parts.get("backend")) is not None:
         words += [word for name in ("type", "version") if (word := backend.get(name))]
     for element in (parts.get("target"), parts.get("source")):
@@ -211,6 +213,12 @@ def device_words(device: etree._Element) -> dict[str, Any]:
     }
 
 
+def _mebibytes(size: etree._Element) -> str:
+    return f"{_bytes(size) / 2**20:g} MiB"
+
+
+#: how large a module is; of one that grows what it is to have, and what the guest has taken of it
+_OF_MODULES = ("size", "requested", "current")
 _TELLING = ("name", "path", "dev", "dir", "port", "state", "type")
 
 

@@ -139,10 +139,21 @@ def add(definition: Definition, type_: Type, given: Values) -> Node:
     except (InvalidValue, UnknownProperty):
         node.remove()
         raise
+    if type_.name == "memory":
+        _make_room(definition, node)
     if type_.name == "filesystem" and node.get("driver.type") == "virtiofs" and not definition.memory_backing.access:
         definition.memory_backing.access = "shared"
         definition.memory_backing.source = "memfd"
     return node
+
+
+def _make_room(definition: Definition, node: Node) -> None:
+    """A guest that has all of its memory has a fixed module's too: else the balloon takes that away at the next boot."""
+    size, whole = node.get("target.size"), definition.memory
+    if node.get("model") == "virtio-mem" or not size or not whole:
+        return
+    if definition.current_memory in (None, whole):
+        definition.memory = definition.current_memory = whole + size
 
 
 def assign(definition: Definition, node: Node, given: Values) -> None:

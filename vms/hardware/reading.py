@@ -110,15 +110,19 @@ def _machine(now: Definition | None, then: Definition | None) -> dict[str, Any]:
     """Processors, memory and boot order, running and then."""
     return {
         "now": _numbers(now) if now is not None else None,
-        "then": _numbers(then) if then is not None else None,
+        "then": _numbers(then, growing=True) if then is not None else None,
         "boot": boot_order(then or now) if (then or now) is not None else [],  # type: ignore[arg-type]
     }
 
 
-def _numbers(definition: Definition) -> dict[str, int]:
+def _numbers(definition: Definition, *, growing: bool = False) -> dict[str, int]:
+    """``growing``: of modules that grow, what they are to have comes on top; of a guest that runs libvirt counts them already."""
     most = definition.vcpu.count or 1
     memory = definition.memory or 0
     current = definition.current_memory
+    if current is not None and growing:
+        modules = [module for module in definition.devices.memory_modules if module.model == "virtio-mem"]
+        current = min(memory, current + sum(module.target.requested or 0 for module in modules))
     return {
         "vcpus": definition.vcpu.current or most,
         "vcpus_most": most,

@@ -67,3 +67,34 @@ def test_vlans_of_a_card_are_one_line_that_is_written_in_place():
     for wrong in ("0", "4095", "a", "1,2"):
         with pytest.raises(NotNow):
             read_values("set", {"vlans": wrong}, TYPES["interface"])
+
+
+GROWN = """<domain type='kvm'><maxMemory slots='4' unit='MiB'>1024</maxMemory><memory unit='KiB'>393216</memory>
+<currentMemory unit='KiB'>{current}</currentMemory><devices><memory model='virtio-mem'><target><size unit='KiB'>262144</size>
+<node>0</node><block unit='KiB'>2048</block><requested unit='KiB'>{wanted}</requested>{has}</target></memory></devices></domain>"""
+HAS = "<current unit='KiB'>65536</current>"
+
+
+def test_what_a_module_that_grows_has_by_now_is_told_and_is_no_change_that_waits():
+    live, stored = (
+        GROWN.format(current=196608, wanted=131072, has=HAS),
+        GROWN.format(current=131072, wanted=131072, has=""),
+    )
+    found = reading.read(live, stored)
+    assert found.pending == ()
+    (module,) = found.of("memory")
+    assert module.words["text"] == "size=256 MiB requested=128 MiB current=64 MiB"
+    mib = 2**20
+    assert (found.machine["now"]["memory"], found.machine["then"]["memory"]) == (192 * mib, 256 * mib)
+    other = GROWN.format(current=131072, wanted=65536, has="")
+    assert [change.path.partition("/")[2] for change in reading.read(live, other).pending], "another wish waits"
+
+
+@pytest.mark.parametrize(
+    ("has", "model", "then"), [(131072, "dimm", 262144), (65536, "dimm", 65536), (131072, "virtio-mem", 131072)]
+)
+def test_a_fixed_module_is_not_taken_away_again_by_the_balloon_at_the_next_boot(has, model, then):
+    memory = f"<memory unit='KiB'>131072</memory><currentMemory unit='KiB'>{has}</currentMemory>"
+    definition = Definition.parse(f"<domain type='kvm'>{memory}<devices/></domain>")
+    editing.add(definition, TYPES["memory"], {"model": model, "target.size": 128 * 2**20, "target.node": 0})
+    assert definition.current_memory == then * 1024
