@@ -13,7 +13,7 @@ from hosts.models import Host, Network, StoragePool
 from vms.form_base import KindForm
 from vms.moving import offers
 from vms.moving.policies import POLICIES, of_cluster
-from vms.moving.saved import pools_between
+from vms.moving.saved import names_between
 from vms.moving.target import OF_FILES
 from vms.moving.wanted import DEFAULTS, MOST_BANDWIDTH, MOST_CONNECTIONS, MOST_PAUSE, MOST_TIMEOUT, NUMBERS
 from vms.targets import targets_for
@@ -193,8 +193,8 @@ class MigrateForm(KindForm):
                 del self.fields[option]
         known = [one for one in ("xbzrle", "mt", "zlib", "zstd") if self._is_offered(one)]
         self._choices("compression", [("", _("none")), *[(one, one) for one in known]])
-        pools = {pair[0].name for source in self._sources() for target in self.targets
-                 if target.host != source and not target.reason for pair in pools_between(source, target.host)}  # fmt: skip
+        sources = {source.pk for source in self._sources()}
+        pools = names_between(sources, {target.host.pk for target in self.targets if not target.reason})
         self._choices("state_pool", [("", _("the one with the most room")), *[(name, name) for name in sorted(pools)]])
         if not pools or self.is_off:
             del self.fields["mode"], self.fields["state_pool"]

@@ -14,7 +14,7 @@ from vms.models import VirtualMachine
 from vms.moving.preflight import rows
 from vms.moving.preflight.engine import Table
 from vms.moving.preflight.facts import Machine, Wishes
-from vms.moving.preflight.finding import UNKNOWN, WARNING
+from vms.moving.preflight.finding import NO, UNKNOWN, WARNING, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +33,30 @@ MENDED = ("networks",)
 def targets_for(vms: Sequence[VirtualMachine]) -> list[Target]:
     """All hosts, with the reason against each that will not do for any of ``vms``, whatever else is said of the move."""
     hosts = {host.pk: host for host in Host.objects.defer("capabilities", "cells").order_by("name")}
-    plain = rows.table(vms)
-    mended = Table(plain.guests, plain.machines, Wishes(copy_storage=True, unsafe=True))
+    mended = rows.table(vms, wishes=Wishes(copy_storage=True, unsafe=True))
+    # What is said of one guest beside each host is no news of hundreds.
+    plain = Table(mended.guests, mended.machines) if len(vms) == 1 else mended
     order = plain.best(0) if len(vms) == 1 else range(len(plain.machines))
     found = [_target(plain, mended, number, hosts[plain.machines[number].id]) for number in order]
     return sorted(found, key=lambda target: bool(target.reason))
 
 
 def _target(plain: Table, mended: Table, number: int, host: Host) -> Target:
-    refused = {guest: why for guest in range(len(plain.guests)) if (why := _refusal(mended, guest, number))}
+    refused = {guest: why for guest in range(len(plain.guests)) if (why := _against(mended, guest, number)) is not None}
     if len(refused) == len(plain.guests) and refused:
         there = [guest for guest in refused if plain.guests[guest].host == host.pk]
         if len(there) == len(refused):
             return Target(host, _("already there") if len(there) == 1 else _("all of them are there already"))
-        return Target(host, next(why for guest, why in refused.items() if guest not in there))
+        return Target(host, next(why.told for guest, why in refused.items() if guest not in there))
     return Target(host, note=_note(plain, plain.machines[number], number, list(refused)))
 
 
-def _refusal(mended: Table, guest: int, number: int) -> str:
+def _against(mended: Table, guest: int, number: int) -> Finding | None:
+    if mended.verdicts[guest][number] < NO:
+        return None
     alone = len(mended.guests) == 1
-    against = [finding for check, finding in mended.against(guest, number) if not (alone and check.name in MENDED)]
-    return against[0].told if against else ""
+    found = (finding for check, finding in mended.against(guest, number) if not (alone and check.name in MENDED))
+    return next(found, None)
 
 
 def _note(plain: Table, machine: Machine, number: int, refused: list[int]) -> str:

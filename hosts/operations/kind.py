@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -113,6 +114,10 @@ class Kind(ABC):
 
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
         """Look, by the rows, whether it makes sense now; raises Refused with the reason."""
+
+    def looking_at(self, rows: Sequence[Any], arguments: dict[str, Any]) -> AbstractContextManager[None]:
+        """Around the checks of many rows with the same arguments: a place to read once what all of them need."""
+        return nullcontext()
 
     def keep(self, operation: Operation, given: Mapping[str, Any]) -> None:
         """Keep beside a new operation what was given and must not stand in it, such as a secret; in its transaction."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -17,6 +18,8 @@ from hosts.models import Operation, OperationSignal
 from hosts.operations.kind import InvalidArguments, Kind, Refused, Subject, get, registry
 
 BULK = "bulk"
+#: keys that are asked for in one query; SQLite takes some thousands
+MOST_KEYS = 1000
 
 
 def enqueue(kind_name: str, row: Any, arguments: Mapping[str, Any], actor: Actor) -> Operation:
@@ -59,8 +62,10 @@ def enqueue_many(kind_name: str, rows: Iterable[Any], arguments: Mapping[str, An
 def _create_many(kind: Kind, rows: list[Any], cleaned: dict[str, Any], actor: Actor) -> Operation:
     parent = _parent(kind, cleaned, len(rows), actor)
     # In one order, so that two who ask for the same guests at once do not wait for each other.
-    for row in sorted(rows, key=lambda row: str(row.pk)):
-        _child(kind, kind.subject(row), cleaned, actor, parent)
+    subjects = [kind.subject(row) for row in sorted(rows, key=lambda row: str(row.pk))]
+    with kind.looking_at(rows, cleaned), _busy_read_once(kind, subjects):
+        for subject in subjects:
+            _child(kind, subject, cleaned, actor, parent)
     return _begin_all(kind, parent, len(rows), actor)
 
 
@@ -162,7 +167,7 @@ def _create(
             operation = Operation.objects.create(**_columns(kind, subject, cleaned, actor), parent=parent)
             kind.keep(operation, arguments)
     except IntegrityError:
-        _refuse_if_busy(kind, subject)
+        _refuse_if_busy(kind, subject, again=True)
         raise
     notify.changed("operations", "operations-wake", f"operation:{operation.id}", *operation.topics())
     return operation
@@ -192,8 +197,28 @@ def _user(actor: Actor) -> access.AnyUser:
     return actor.user or AnonymousUser()
 
 
-def _refuse_if_busy(kind: Kind, subject: Subject) -> None:
-    if not kind.exclusive or subject.uuid is None:
+#: subjects of many that are asked for at once of which none is busy, as one query told
+_idle: ContextVar[frozenset[Any]] = ContextVar("idle", default=frozenset())
+
+
+@contextmanager
+def _busy_read_once(kind: Kind, subjects: Sequence[Subject]) -> Iterator[None]:
+    """Ask once who is busy. Whoever becomes so meanwhile is refused by the constraint when the row is written."""
+    keys = {subject.uuid for subject in subjects if subject.uuid is not None} if kind.exclusive else set()
+    busy: set[Any] = set()
+    for start in range(0, len(keys), MOST_KEYS):
+        part = sorted(keys)[start : start + MOST_KEYS]
+        rows = Operation.objects.filter(subject_uuid__in=part, exclusive=True, state__in=Operation.ACTIVE)
+        busy |= set(rows.values_list("subject_uuid", flat=True))
+    token = _idle.set(frozenset(keys - busy))
+    try:
+        yield
+    finally:
+        _idle.reset(token)
+
+
+def _refuse_if_busy(kind: Kind, subject: Subject, *, again: bool = False) -> None:
+    if not kind.exclusive or subject.uuid is None or (subject.uuid in _idle.get() and not again):
         return
     busy = Operation.objects.filter(subject_uuid=subject.uuid, exclusive=True, state__in=Operation.ACTIVE).first()
     if busy is not None:

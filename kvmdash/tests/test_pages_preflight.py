@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from hosts.audit import Actor
 from hosts.models import (
     Host,
     HostInterfaces,
@@ -20,6 +21,8 @@ from hosts.models import (
     StoragePool,
     StorageVolume,
 )
+from hosts.operations import queue
+from hosts.operations.kind import Refused
 from kvmdash.tests.cluster import ApiClient
 from vms.models import Sighting, VirtualMachine
 from vms.moving.preflight.engine import NAMES
@@ -214,3 +217,44 @@ def test_secrets_and_free_huge_pages_of_a_host_are_judged_from_its_rows_with_the
     told = ApiClient(people["viewer"]).get(f"vms/{vm.pk}/preflight").json()["targets"]
     ages = {one["host"]: one["supply_at"] for one in told}
     assert ages["kvm2"] and ages["kvm1"] is None
+
+
+def asked_for_many(people, pair, count: int) -> tuple[Operation, int]:
+    """So many guests of the first host are asked to move to the second; the operation, and how many queries that took."""
+    vms = [guest_on(pair[0], f"many-{count}-{number}") for number in range(count)]
+    vms[0].sightings.update(live_definition=TEXT.format(name=vms[0].name, network="only-here"))
+    actor = Actor(people["operator"])
+    with CaptureQueriesContext(connection) as taken:
+        parent = queue.enqueue_many("migrate", vms, {"host": "kvm2"}, actor)
+    return parent, len(taken)
+
+
+def test_many_moves_at_once_are_judged_from_one_reading_and_each_by_itself(people, pair):
+    small, few = asked_for_many(people, pair, 3)
+    large, many = asked_for_many(people, pair, 23)
+    # A savepoint and its end, and the row itself.
+    assert many - few <= 20 * 4, (few, many)
+    for parent, count in ((small, 3), (large, 23)):
+        refused = parent.children.get(state="refused")
+        assert refused.subject_name == f"many-{count}-0" and "only-here" in refused.error["message"]
+        assert parent.children.filter(state="queued").count() == count - 1
+        alone = VirtualMachine.objects.get(name=f"many-{count}-0")
+        with pytest.raises(Refused) as said:
+            queue.enqueue("migrate", alone, {"host": "kvm2"}, Actor(people["operator"]))
+        assert str(said.value) == refused.error["message"], "alone it is refused by the same words"
+
+
+def test_one_of_many_that_is_busy_is_refused_and_the_others_are_not(people, pair):
+    vms = [guest_on(pair[0], f"busy-{number}") for number in range(3)]
+    actor = Actor(people["operator"])
+    queue.enqueue("shutdown", vms[1], {}, actor)
+    parent = queue.enqueue_many("migrate", vms, {"host": "kvm2"}, actor)
+    assert {child.subject_name: child.state for child in parent.children.all()} == {
+        "busy-0": "queued", "busy-1": "refused", "busy-2": "queued",
+    }  # fmt: skip
+    assert "busy" in parent.children.get(state="refused").error["message"]
+    running = VirtualMachine.objects.get(name="busy-2")
+    Sighting.objects.create(vm=running, host=pair[1], name="busy-2", power_state="running", seen_at=timezone.now())
+    Operation.objects.filter(subject_name="busy-2").update(state="succeeded")
+    parent = queue.enqueue_many("migrate", [running], {"host": "kvm2"}, actor)
+    assert "runs on kvm2 too" in parent.children.get().error["message"]

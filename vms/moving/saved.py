@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -33,6 +34,17 @@ def pools_between(source: Host, target: Host) -> list[tuple[StoragePool, Storage
     others = StoragePool.objects.filter(host=target, active=True, absent_since=None, type__in=OF_FILES)
     by_key = {pool.shared_key: pool for pool in others if pool.path}
     return [(pool, by_key[pool.shared_key]) for pool in mine if pool.path and pool.shared_key in by_key]
+
+
+def names_between(sources: Collection[int], targets: Collection[int]) -> set[str]:
+    """Names, at a source, of pools that one of the other hosts sees too; by the hosts' keys, in one query."""
+    rows = StoragePool.objects.filter(host__in={*sources, *targets}, active=True, absent_since=None, type__in=OF_FILES)
+    known = list(rows.exclude(shared_key="").exclude(path="").values_list("host_id", "name", "shared_key"))
+    seen: dict[str, set[int]] = {}
+    for host, _name, key in known:
+        if host in targets:
+            seen.setdefault(key, set()).add(host)
+    return {name for host, name, key in known if host in sources and seen.get(key, set()) - {host}}
 
 
 def pool_for(source: Host, target: Host, name: str) -> tuple[StoragePool, StoragePool]:

@@ -6,7 +6,8 @@ we talk to both. However it ends, where the guest is now is found by looking at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -22,7 +23,7 @@ from vms.moving import offers, options, saved, wanted
 from vms.moving.move import Move, peer_uri
 from vms.moving.offline import OfflineMove
 from vms.moving.places import look
-from vms.moving.preflight.rows import against_move
+from vms.moving.preflight.rows import against_move, read_once, shared
 from vms.moving.saved import SavedMove
 from vms.moving.target import check as check_target
 from vms.moving.target import check_disks, copied_volumes
@@ -57,14 +58,14 @@ class Migrate(GuestKind):
 
     def check(self, subject: Subject, arguments: dict[str, Any]) -> None:
         super().check(subject, arguments)
-        target, vm, source = Host.objects.get(name=arguments["host"]), subject.row, subject.host
+        read = shared(arguments["host"])
+        target, vm, source = _host_of(arguments), subject.row, subject.host
         assert source is not None  # GuestKind has looked.
         if target == source:
             raise Refused(_("%(name)s is on %(host)s already.") % {"name": subject.name, "host": target.name})
         if not target.enabled or not target.is_connected:
             raise Refused(_("Host %(host)s is not connected.") % {"host": target.name})
-        twice = vm.sightings.filter(host=target, absent_since=None, power_state=PowerState.RUNNING).exists()
-        if twice:
+        if read.runs_there(vm) if read is not None else _runs_at(vm, target):
             raise Refused(
                 _("%(name)s runs on %(host)s too; that must be settled first.")
                 % {"name": subject.name, "host": target.name}
@@ -75,6 +76,10 @@ class Migrate(GuestKind):
         self._check_mode(vm, (source, target), arguments)
         if against := against_move(vm, target, arguments):
             raise Refused(" ".join(against))
+
+    def looking_at(self, rows: Sequence[Any], arguments: dict[str, Any]) -> AbstractContextManager[None]:
+        target = Host.objects.filter(name=arguments["host"]).first()
+        return read_once(rows, target, arguments) if target is not None else nullcontext()
 
     def _check_mode(self, vm: VirtualMachine, ends: tuple[Host, Host], arguments: dict[str, Any]) -> None:
         mode = mode_of(arguments, vm.power_state)
@@ -95,7 +100,7 @@ class Migrate(GuestKind):
             saved.check(*ends, arguments["state_pool"], vm.memory)
 
     def virsh(self, subject: Subject, arguments: dict[str, Any]) -> str:
-        target, mode = Host.objects.get(name=arguments["host"]), mode_of(arguments, subject.row.power_state)
+        target, mode = _host_of(arguments), mode_of(arguments, subject.row.power_state)
         if mode == "offline":
             return virsh("migrate", subject, peer_uri(target), *options.of_offline(arguments))
         if mode == "saved":
@@ -131,6 +136,15 @@ class Migrate(GuestKind):
             raise Uncertain(f"{error} " + _("Look at the guest on %(host)s.") % {"host": task.host.name}) from error
         mode = task.operation.progress.get("mode", "live")
         return MODES[mode][0](task, target_host, None).observe()
+
+
+def _host_of(arguments: Mapping[str, Any]) -> Host:
+    read = shared(arguments["host"])
+    return read.target if read is not None else Host.objects.get(name=arguments["host"])
+
+
+def _runs_at(vm: VirtualMachine, host: Host) -> bool:
+    return bool(vm.sightings.filter(host=host, absent_since=None, power_state=PowerState.RUNNING).exists())
 
 
 def _has_files_of_its_own(vm: VirtualMachine) -> bool:

@@ -131,7 +131,10 @@ def _dialog(
 
 def _fates(kind: GuestKind, vms: list[VirtualMachine], form: KindForm | None) -> list[Fate]:
     arguments = _cleaned(kind, form)
-    return [_fate(kind, vm, arguments) for vm in vms]
+    if arguments is None:
+        return [_fate(kind, vm, None) for vm in vms]
+    with kind.looking_at(vms, arguments):
+        return [_fate(kind, vm, arguments) for vm in vms]
 
 
 def _cleaned(kind: GuestKind, form: KindForm | None) -> dict[str, Any] | None:

@@ -58,12 +58,18 @@ def _later(finding: Finding) -> Finding:
 
 
 class Table:
-    """Every guest against every host."""
+    """Every guest against every host. ``others`` are hosts where guests are now and none is to go."""
 
-    def __init__(self, guests: Sequence[Guest], machines: Sequence[Machine], wishes: Wishes | None = None) -> None:
+    def __init__(
+        self,
+        guests: Sequence[Guest],
+        machines: Sequence[Machine],
+        wishes: Wishes | None = None,
+        others: Sequence[Machine] = (),
+    ) -> None:
         self.guests, self.machines = list(guests), list(machines)
         self._wishes = wishes or Wishes()
-        self._hosts: Hosts = {machine.id: machine for machine in self.machines}
+        self._hosts: Hosts = {machine.id: machine for machine in (*others, *self.machines)}
         self._rows = [self._column(check) for check in CHECKS]
         self.verdicts: list[list[int]] = [
             [max(column) for column in zip(*(rows[number][1] for rows in self._rows), strict=True)]

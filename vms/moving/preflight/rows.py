@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -75,12 +78,59 @@ def _as_told(guest: Guest, arguments: Mapping[str, Any]) -> Guest:
 
 def against_move(vm: VirtualMachine, target: Host, arguments: Mapping[str, Any]) -> list[str]:
     """Why the guest may not be moved so, in the reader's language; nothing where it may, or where that is not known."""
-    guests = [_as_told(guest, arguments) for guest in guests_of([vm])]
-    machines = machines_of(Host.objects.filter(pk__in=[target.pk, vm.host_id]), guests)
-    found = Table(guests, machines, wishes_of(arguments))
-    number = next(number for number, machine in enumerate(machines) if machine.id == target.pk)
+    read = _reading.get()
+    place = (str(vm.pk), vm.host_id)
+    if read is None or place not in read.places or read.asked != (target.pk, arguments):
+        read = Reading.of([vm], target, arguments)
+    found = read.table.against(read.places[place], 0)
     matters = BY_SAVED if arguments.get("mode") == "saved" else NAMES
-    return [finding.told for check, finding in found.against(0, number) if check.name in matters]
+    return [finding.told for check, finding in found if check.name in matters]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Several guests that are asked to move to one host with the same arguments."""
+
+    asked: tuple[int, Mapping[str, Any]]
+    target: Host
+    table: Table
+    #: the guests' numbers, by themselves and where they were when they were read
+    places: dict[tuple[str, int | None], int]
+
+    @classmethod
+    def of(cls, vms: Sequence[VirtualMachine], target: Host, arguments: Mapping[str, Any]) -> Self:
+        """Read them and judge all of them at once."""
+        guests = [_as_told(guest, arguments) for guest in guests_of(vms)]
+        machines = machines_of(Host.objects.filter(pk__in={target.pk, *(guest.host for guest in guests)}), guests)
+        there = [machine for machine in machines if machine.id == target.pk]
+        others = [machine for machine in machines if machine.id != target.pk]
+        places = {(guest.uuid, guest.host): place for place, guest in enumerate(guests)}
+        asked = (target.pk, dict(arguments))
+        return cls(asked, target, Table(guests, there, wishes_of(arguments), others), places)
+
+    def runs_there(self, vm: VirtualMachine) -> bool:
+        """Whether the target holds it running already."""
+        return str(vm.pk) in self.table.machines[0].running
+
+
+#: what the checks of many moves at once share, while they last
+_reading: ContextVar[Reading | None] = ContextVar("reading", default=None)
+
+
+def shared(host: str) -> Reading | None:
+    """What the checks of many moves to that host share now; None for one alone."""
+    read = _reading.get()
+    return read if read is not None and read.target.name == host else None
+
+
+@contextmanager
+def read_once(vms: Sequence[VirtualMachine], target: Host, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Within the block :func:`against_move` answers for these guests from one reading, made now."""
+    token = _reading.set(Reading.of(vms, target, arguments))
+    try:
+        yield
+    finally:
+        _reading.reset(token)
 
 
 def guests_of(vms: Sequence[VirtualMachine]) -> list[Guest]:
