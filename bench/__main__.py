@@ -21,6 +21,8 @@ BENCHMARKS = {
     "memory": ["--guests", "10", "--seconds", "5"],
     "migration": ["--runs", "1"],
     "forecast": ["--runs", "1", "--dirty", "8"],
+    "evacuation": ["--runs", "1", "--guests", "2"],
+    "watching": ["--runs", "1", "--seconds", "3"],
     "creation": ["--runs", "1", "--megabytes", "16"],
     "preflight": ["--guests", "20", "--hosts", "5", "--runs", "2"],
     "upload": ["--megabytes", "64", "--runs", "1"],

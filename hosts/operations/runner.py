@@ -56,6 +56,9 @@ class Runner:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._unlisten: Callable[[], None] = lambda: None
+        #: hosts of the last round, and when their leases were renewed
+        self._hosts: set[int] = set()
+        self._renewed_at = float("-inf")
 
     def start(self) -> None:
         """Run in a thread of its own."""
@@ -113,18 +116,32 @@ class Runner:
         while not self._stop.is_set():
             try:
                 with database_work():
-                    self.step()
+                    if self._until_next_round() > 0:
+                        self._hurry()
+                    else:
+                        self.step()
             except DATABASE_AWAY as error:
                 log.warning("the database did not take it; trying again", error=str(error))
                 self._stop.wait(0.5)
             except Exception:
                 log.exception("the operations loop stumbled")
-            self._wake.wait(min(1.0, settings.LEASE_SECONDS / 5))
+                self._stop.wait(0.5)
+            self._wake.wait(max(0.0, self._until_next_round()))
             self._wake.clear()
+
+    def _until_next_round(self) -> float:
+        return float(self._renewed_at + min(1.0, settings.LEASE_SECONDS / 5) - time.monotonic())
+
+    def _hurry(self) -> None:
+        """Between two rounds: what was just asked for, or follows what has just ended. Leases were renewed a moment ago."""
+        if self._share.trusts_the_clock:
+            self._timers.run_due()
+        self._claim(self._hosts)
 
     def step(self) -> None:
         """One round: leases, heartbeat, recovery, then the queue."""
-        hosts = self._share.renew()
+        hosts = self._hosts = self._share.renew()
+        self._renewed_at = time.monotonic()
         self._heartbeat()
         if self._share.trusts_the_clock:
             self._recover(hosts)

@@ -148,13 +148,16 @@ def follow(task: Task, connection: Any, future: Future[T], tick: Callable[[], No
     until = time.monotonic() + PATIENCE
     task.wake_when(future)
     while not future.done():
+        # First this: what ends at once needs no second connection to be watched by.
+        task.wait(LOOK_SECONDS)
+        if future.done():
+            break
         if not connection.is_alive:
             raise Unreachable(say("The connection to the host was lost."))
         if time.monotonic() > until:
             raise Uncertain(_("libvirtd has worked on this for half an hour without an end; look at the host."))
         if tick is not None:
             tick()
-        task.wait(LOOK_SECONDS)
     outcome: T = connection.outcome(future)
     return outcome
 

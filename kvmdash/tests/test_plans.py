@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from hosts import timers
 from hosts.audit import Actor
 from hosts.models import AuditEntry, Host, Network, Operation, Sample
 from hosts.operations import queue
@@ -116,6 +117,20 @@ def test_no_more_is_under_way_than_the_pace_allows_and_the_plan_ends_with_its_la
     assert states(plan) == ["succeeded"] * 4 and plan.state == "done" and most >= 1
     assert parent.state == "succeeded" and parent.children.count() == 4
     assert set(parent.children.values_list("kind", flat=True)) == {"migrate"}
+
+
+def test_the_next_step_begins_in_the_round_after_the_end_of_one(hosts, actor):
+    four(hosts[0])
+    plan = making.of_host(hosts[0], actor)
+    driving.run(plan, actor)
+    rounds = timers.Timers()
+    rounds.run_due()
+    ended = plan.steps.filter(state="running").first()
+    waiting = plan.steps.filter(state="waiting", target=ended.target).first()
+    end(ended)
+    rounds.run_due()
+    waiting.refresh_from_db()
+    assert waiting.state == "running"
 
 
 def test_a_move_that_fails_is_marked_and_neither_tried_again_nor_in_the_way(hosts, actor):

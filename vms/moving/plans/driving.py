@@ -30,7 +30,8 @@ from vms.moving.plans.making import VERB
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 1.0
+#: in each round of who runs operations: one is made when a step ends, and the next begins in it
+LOOK_SECONDS = 0.0
 #: seconds for which one process has a plan in hand
 HOLD = timedelta(seconds=20)
 State, Action = MovePlan.State, PlanStep.Action
