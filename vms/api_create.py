@@ -29,6 +29,10 @@ Memory = Annotated[int, Field(ge=wanted.LEAST_MEMORY, le=wanted.MOST_MEMORY)]
 Size = Annotated[int, Field(ge=wanted.LEAST_SIZE, le=wanted.MOST_SIZE)]
 Word = Annotated[str, StringConstraints(max_length=255, pattern=rf"^[^{HIDDEN}]*$")]
 VolumeName = Annotated[str, StringConstraints(max_length=1300, pattern=rf"^[^/{HIDDEN}]+/[^{HIDDEN}]+$")]
+#: what is no word is no other property either, which pydantic's schema leaves open
+Networks = Annotated[
+    dict[Word, Word], Field(max_length=wanted.MOST_LISTED, json_schema_extra={"additionalProperties": False})
+]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=rf"^[^{HIDDEN}]+$")]
 
 
@@ -74,8 +78,8 @@ class CreateBody(Body):
     drivers: VolumeName | None = Field(None, description="A second CD, such as virtio-win for Windows.")
     pxe: bool = Field(False, description="Road install: boot from the network.")
     network: Word = Field("", description="Left out: no network card.")
-    networks: dict[Word, Word] | None = Field(
-        None, max_length=wanted.MOST_LISTED,
+    networks: Networks | None = Field(
+        None,
         description="Road ova: for each network that the appliance names the host's; those left out are as “network” says.",
     )  # fmt: skip
     source: uuid.UUID | None = Field(

@@ -178,6 +178,8 @@ class MetadataArguments(Body):
 #: names of disks' targets, pools, networks and bridges
 Named = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f/]{1,255}$")]
 NamedOrNot = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f/]{0,255}$")]
+#: a name that is none is no other property either, which pydantic's schema leaves open
+NO_OTHERS: dict[str, Any] = {"additionalProperties": False}
 
 
 class MigrateArguments(Body):
@@ -216,10 +218,14 @@ class MigrateArguments(Body):
     disks: dict[Named, NamedOrNot] = Field(
         {},
         max_length=200,
+        json_schema_extra=NO_OTHERS,
         description="Disks to copy, others are shared: target (vda) → the target host's pool, '' for the same path.",
     )
     networks: dict[Named, Named] = Field(
-        {}, max_length=200, description="Networks and bridges that have another name on the target."
+        {},
+        max_length=200,
+        json_schema_extra=NO_OTHERS,
+        description="Networks and bridges that have another name on the target.",
     )
     state_pool: NamedOrNot = Field("", description="Where its memory is saved meanwhile; a pool both hosts see.")
 
