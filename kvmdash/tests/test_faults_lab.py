@@ -127,12 +127,14 @@ def test_kvmdash_killed_in_a_move_by_saved_memory_finishes_it_when_it_is_back(
     wait_until(lambda: program.vm(slow_guest)["agent_connected"], 90, "it to have booted")
     booted = uptime(lab_cluster, slow_guest)
     source, target = program.vm(slow_guest)["host"], other_host(program, slow_guest)
-    lab_cluster.slow(source, 10)
+    lab_cluster.slow(source, 5)
     try:
         identity = program.ask(slow_guest, "migrate", host=target, mode="saved", state_pool="shared")
         said = lambda host: lab_cluster.virsh(host, "domstate", slow_guest, "--reason")  # noqa: E731
         wait_until(lambda: "saving" in said(source), 60, "its memory to be written")
-        if moment == "before it is read":
+        if moment == "while it is written":
+            assert send(lab_cluster, source, slow_guest, "STOP"), "QEMU is held while it writes"
+        elif moment == "before it is read":
             lab_cluster.freeze(target)
         elif moment == "while it is read":
             lab_cluster.slow(target, 15)
@@ -147,6 +149,7 @@ def test_kvmdash_killed_in_a_move_by_saved_memory_finishes_it_when_it_is_back(
         elif moment == "while it is read":
             assert "paused" in said(target)
     finally:
+        send(lab_cluster, source, slow_guest, "CONT")
         lab_cluster.thaw(target)
         for host in (source, target):
             lab_cluster.unslow(host)
@@ -162,6 +165,12 @@ def test_kvmdash_killed_in_a_move_by_saved_memory_finishes_it_when_it_is_back(
         lab_cluster.virsh(host, "pool-refresh", "shared")
         assert "kvmdash-state" not in lab_cluster.virsh(host, "vol-list", "shared")
     wait_until(lambda: is_mirrored(program, slow_guest, [target]), 60, "the mirror to say so")
+
+
+def send(lab: Any, host: str, guest: str, name: str) -> bool:
+    """Send the guest's QEMU a signal; whether it was there."""
+    told = lab.execute(host, ["sh", "-c", f"kill -{name} $(cat /run/libvirt/qemu/{guest}.pid)"])
+    return bool(told.returncode == 0)
 
 
 def moved_until(program: Any, lab: Any, move: tuple[str, str, str], moment: int | str, rate: str = "48mbit") -> str:

@@ -173,6 +173,51 @@ def test_disks_are_copied_one_by_one_into_a_pool_of_the_target(program, lab_clus
     put_back(program, lab_cluster)
 
 
+@pytest.fixture
+def narrow(program: Any, lab_cluster: Any) -> Iterator[tuple[str, str]]:
+    """(Target, folder) of a pool that a file system of its own limits; the guest's disk has something on it to be copied."""
+    program.running(ON_DISK)
+    target, folder = other_host(program, ON_DISK), "/var/lib/libvirt/narrow"
+    run = lambda *command: lab_cluster.execute(target, list(command))  # noqa: E731
+    assert run("mkdir", "-p", folder).returncode == 0
+    assert run("mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder).returncode == 0
+    lab_cluster.virsh(target, "pool-create-as", "narrow", "dir", "--target", folder)
+    wait_until(lambda: program.api(f"pools/{target}/narrow")[0] == 200, 60, "the pool to be seen")
+    output_of(lab_cluster, ON_DISK, "/bin/dd", "if=/dev/urandom", "of=/data/full", "bs=1M", "count=24")
+    output_of(lab_cluster, ON_DISK, "/bin/sync")
+    yield target, folder
+    output_of(lab_cluster, ON_DISK, "/bin/rm", "/data/full")
+    lab_cluster.virsh(target, "pool-destroy", "narrow")
+    run("umount", folder)
+
+
+def test_what_a_stopped_copy_leaves_is_tidied_and_a_target_without_room_fails_at_once(
+    program, lab_cluster, narrow: tuple[str, str]
+) -> None:
+    target, folder = narrow
+    source = hosts_running(lab_cluster, ON_DISK)[0]
+    whole = output_of(lab_cluster, ON_DISK, "/bin/md5sum", "/data/full")
+    copied = f"{folder}/web-1.qcow2"
+    identity = program.ask(ON_DISK, "migrate", host=target, disks={"vda": "narrow"}, bandwidth=1)
+    wait_until(lambda: (program.operation(identity)["progress"].get("processed") or 0) > 0, 60, "the copy to begin")
+    assert program.api(f"operations/{identity}/cancel", {})[0] == 202
+    ended = program.ended(identity)
+    assert ended["state"] == "cancelled" and hosts_running(lab_cluster, ON_DISK) == [source], ended
+    path = f"vms/{program.vm(ON_DISK)['uuid']}/leftovers"
+    lab_cluster.virsh(target, "pool-refresh", "narrow")
+    wait_until(lambda: program.get(path)["disks"], 60, "the half copy to be seen")
+    assert [(one["host"], one["name"]) for one in program.get(path)["disks"]] == [(target, "web-1.qcow2")]
+    tidied = program.do(ON_DISK, "tidy")
+    assert tidied["state"] == "succeeded" and copied in str(tidied["result"]), tidied
+    # libvirt takes the room for the whole copy before it begins: a folder that is too full is told then, and nothing stays.
+    lab_cluster.execute(target, ["dd", "if=/dev/zero", f"of={folder}/filler", "bs=1M", "count=60"])
+    ended = program.do(ON_DISK, "migrate", host=target, disks={"vda": "narrow"})
+    assert ended["state"] == "failed" and "No space left" in ended["error"]["message"], ended
+    assert source in ended["error"]["message"] and hosts_running(lab_cluster, ON_DISK) == [source]
+    assert lab_cluster.execute(target, ["test", "-e", copied]).returncode != 0
+    assert output_of(lab_cluster, ON_DISK, "/bin/md5sum", "/data/full") == whole
+
+
 def put_back(program: Any, lab: Any) -> None:
     """The disk where the lab made it, which other tests count on."""
     forget_volume(program, lab, "web-1.qcow2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -50,6 +51,59 @@ def begin(program: Any, **arguments: Any) -> str:
     path = f"vms/{program.vm(GUEST)['uuid']}/moves/{identity}"
     wait_until(lambda: program.api(path)[0] == 200, 60, "the curve to begin")
     return identity
+
+
+def test_a_cable_too_slow_for_what_the_guest_changes_is_told_and_the_move_ends_on_a_better_one(
+    program, lab_cluster, busy
+) -> None:
+    target = other_host(program, GUEST)
+    lab_cluster.throttle(target, "64mbit")
+    try:
+        identity = str(program.ask(GUEST, "migrate", host=target))
+        path = f"vms/{program.vm(GUEST)['uuid']}/moves/{identity}"
+        wait_until(lambda: program.api(path)[0] == 200, 60, "the curve to begin")
+        told = wait_until(
+            lambda: (found := record_of(program, identity))["forecast"]["verdict"] == "never" and found,
+            180,
+            "the forecast",
+        )
+        assert 0 < told["forecast"]["link"] < 16 * 10**6, "the cable carries 8 million bytes a second"
+    finally:
+        lab_cluster.unthrottle(target)
+    ended = program.ended(identity, 120)
+    assert ended["state"] == "succeeded", ended
+    assert hosts_running(lab_cluster, GUEST) == [target]
+
+
+def test_two_who_steer_one_move_at_once_are_both_answered_and_recorded(program, lab_cluster, busy) -> None:
+    source = program.vm(GUEST)["host"]
+    made = "from hosts.models import User; User.objects.get_or_create(username='bob', defaults={'role': 'operator'})"
+    program.manage("shell", "-c", made)
+    tokens = program.token, program.manage("token", "second", "--user", "bob").splitlines()[-1]
+    identity = begin(program, post_copy=True)
+
+    def ask(number: int, name: str, **arguments: int) -> int:
+        path, body = f"operations/{identity}/signal", {"name": name, "arguments": arguments}
+        if name == "cancel":
+            path, body = f"operations/{identity}/cancel", {}
+        return int(program.api(path, body, token=tokens[number])[0])
+
+    with ThreadPoolExecutor(2) as both:
+        said = list(both.map(lambda n: ask(n, "bandwidth", bandwidth=4 + n), (0, 1)))
+        assert said == [202, 202]
+        wait_until(lambda: len(record_of(program, identity)["steered"]) == 2, 30, "both to be obeyed")
+        said = list(both.map(lambda one: ask(*one), ((0, "cancel"), (1, "post-copy"))))
+        assert said == [202, 202]
+    ended = program.ended(identity, 120)
+    steered = {(one["who"], one["what"]): one["done"] for one in record_of(program, identity)["steered"]}
+    assert steered[("admin", "bandwidth")] and steered[("bob", "bandwidth")]
+    # Either of the two came first; the other one came too late: it was told so, or there was nothing to ask any more.
+    assert steered[("admin", "cancel")] is not steered.get(("bob", "post-copy"), False), (ended, steered)
+    where = hosts_running(lab_cluster, GUEST)
+    if steered[("admin", "cancel")]:
+        assert ended["state"] == "cancelled" and "admin" in ended["error"]["message"] and where == [source], ended
+    else:
+        assert ended["state"] == "succeeded" and where == [ended["result"]["host"]] != [source], ended
 
 
 def test_what_will_not_end_is_told_and_ends_when_a_longer_pause_is_allowed(program, lab_cluster, busy) -> None:

@@ -1,4 +1,7 @@
-"""What a move leaves behind, by the rows: definitions on hosts where the guest is not any more, and disks copied from there."""
+"""What a move leaves behind, by the rows: definitions on hosts where the guest is not any more, and disks copied from there.
+
+A move that failed leaves behind what it had copied until then.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ from vms.models import Sighting, VirtualMachine
 
 #: moves of one guest that are looked at
 MOST_MOVES = 50
+#: how moves end after which the guest is where it was
+NOT_GONE = (Operation.State.FAILED, Operation.State.CANCELLED)
 #: by how much the hosts' clocks may differ
 CLOCKS = dt.timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A volume that a move copied from, and when that move ended."""
+    """A volume that a move copied from, or that one which failed copied into, and when that move ended."""
 
     volume: StorageVolume
     at: dt.datetime
@@ -60,11 +65,20 @@ def _noted(vm: VirtualMachine) -> dict[tuple[int, str, str], dt.datetime]:
     moves = Operation.objects.filter(subject_uuid=vm.pk, kind="migrate").exclude(state__in=Operation.ACTIVE)
     found: dict[tuple[int, str, str], dt.datetime] = {}
     later: set[str] = set()
+    tried: dict[str, dt.datetime] = {}
     for move in moves.order_by("-created_at")[:MOST_MOVES]:
-        if move.state == Operation.State.SUCCEEDED and move.finished_at and move.host_name not in later:
-            for host, pool, name in move.progress.get("left", []):
-                found[host, pool, name] = move.finished_at
-        later |= {move.host_name, str(move.arguments.get("host", ""))}
+        target, at = str(move.arguments.get("host", "")), move.finished_at
+        if move.state in NOT_GONE and move.finished_at:
+            # A later try writes into what an earlier one made.
+            at = tried.setdefault(target, move.finished_at)
+            noted, host_name, later_hosts = move.progress.get("made", []), target, {move.host_name}
+        else:
+            host_name, later_hosts = move.host_name, {move.host_name, target}
+            noted = move.progress.get("left", []) if move.state == Operation.State.SUCCEEDED else []
+        if at and host_name not in later:
+            for host, pool, name in noted:
+                found[host, pool, name] = at
+        later |= later_hosts
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +74,24 @@ def copied_volumes(arguments: Mapping[str, Any], uuid: str, source: Host) -> lis
     paths = {str(one["source"]) for one in disks if not one["readonly"] and (not wanted or one["target"] in wanted)}
     rows = StorageVolume.objects.filter(pool__host=source, path__in=paths, absent_since=None).select_related("pool")
     return [[source.pk, str(volume.pool.uuid), volume.name] for volume in rows]
+
+
+def volumes_to_make(arguments: Mapping[str, Any], uuid: str, target: Host) -> list[tuple[StoragePool, str]]:
+    """Where libvirt makes the volumes that disks are copied into: (the target's pool, the volume's name) of each."""
+    if not arguments["copy_storage"] or arguments["incremental"]:
+        return []
+    wanted = arguments["disks"]
+    pools = StoragePool.objects.filter(host=target, active=True, absent_since=None, type__in=OF_FILES).exclude(path="")
+    by_name, by_folder = {pool.name: pool for pool in pools}, {pool.path: pool for pool in pools}
+    found = []
+    for disk in VirtualMachine.objects.get(pk=uuid).disks:
+        if disk["readonly"] or (wanted and disk["target"] not in wanted):
+            continue
+        folder, name = posixpath.split(str(disk["source"]))
+        pool = by_name.get(wanted.get(disk["target"], "")) or by_folder.get(folder)
+        if pool is not None and name:
+            found.append((pool, name))
+    return found
 
 
 def networks_of(host: Host) -> tuple[set[str], bool]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 0.3
 #: a host that did not answer for so long does not for now
 SILENT_SECONDS = 3.0
-#: a move of which nothing moved for so long stands still
-STILL_SECONDS = 10.0
+#: a move of which nothing moved for so long stands still; disks are copied in steps of 16 MiB, which a low limit makes long
+STILL_SECONDS, STILL_DISKS_SECONDS = 10.0, 60.0
 
 
 class Figures:
@@ -71,7 +71,7 @@ class Standstill:
         if figures != self._last:
             self._last = figures
             self._moved()
-        elif time.monotonic() - self._moved_at > STILL_SECONDS:
+        elif time.monotonic() - self._moved_at > (STILL_SECONDS if job.iteration else STILL_DISKS_SECONDS):
             self._note("still")
 
     def unanswered(self) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from hosts.models import Host
+from hosts.hypervisor.errors import NotFound
+from hosts.models import Host, StoragePool
 from hosts.operations.kind import Refused, Subject, Uncertain
-from hosts.operations.storage_base import NotNow
+from hosts.operations.storage_base import NotNow, follow
 from hosts.operations.task import Task
 from vms import deleting
 from vms.models import VirtualMachine
@@ -26,8 +27,11 @@ from vms.moving.places import look
 from vms.moving.preflight.rows import against_move, read_once, shared
 from vms.moving.saved import SavedMove
 from vms.moving.target import check as check_target
-from vms.moving.target import check_disks, copied_volumes
+from vms.moving.target import check_disks, copied_volumes, volumes_to_make
 from vms.operations.base import GuestKind, PowerState, virsh
+
+if TYPE_CHECKING:
+    from hosts.hypervisor.connection import Connection
 
 #: mode → who carries it out, and the states in which it makes sense
 MODES: dict[str, tuple[type[Move], tuple[str, ...]]] = {
@@ -117,6 +121,7 @@ class Migrate(GuestKind):
             target = task.connect(target_host)
             place = look(target, target_host, task.uuid)
             record = self.guest(task).read()
+            made = _not_there_yet(task, target, volumes_to_make(task.arguments, task.uuid, target_host))
         if place.runs:
             raise Refused(
                 _("%(name)s runs on %(host)s too.") % {"name": task.operation.subject_name, "host": target_host}
@@ -125,7 +130,7 @@ class Migrate(GuestKind):
         self.require_state(task, MODES[mode][1])
         # Kept in the row, for the one who recovers and for those who tidy up.
         left = copied_volumes(task.arguments, task.uuid, task.host)
-        task.progress(now=True, autostart=record.autostart, mode=mode, left=left)
+        task.progress(now=True, autostart=record.autostart, mode=mode, left=left, made=made)
         return MODES[mode][0](task, target_host, target).go()
 
     def recover(self, task: Task) -> dict[str, Any]:
@@ -145,6 +150,21 @@ def _host_of(arguments: Mapping[str, Any]) -> Host:
 
 def _runs_at(vm: VirtualMachine, host: Host) -> bool:
     return bool(vm.sightings.filter(host=host, absent_since=None, power_state=PowerState.RUNNING).exists())
+
+
+def _not_there_yet(task: Task, target: Connection, volumes: list[tuple[StoragePool, str]]) -> list[list[Any]]:
+    """Those that the target does not hold now, [host's key, pool's UUID, name] of each: a move that fails leaves them behind."""
+    from hosts.hypervisor.volume import Volumes
+
+    found: list[list[Any]] = []
+    for pool, name in volumes:
+        there = Volumes(target, str(pool.uuid))
+        try:
+            follow(task, target, there.begin_refresh_pool())
+            there.read(name)
+        except NotFound:
+            found.append([pool.host_id, str(pool.uuid), name])
+    return found
 
 
 def _has_files_of_its_own(vm: VirtualMachine) -> bool:

@@ -168,18 +168,27 @@ def test_a_move_stands_still_when_its_figures_do_or_nobody_tells_them_and_goes_o
     def why() -> str:
         return str((progress.get("still") or {}).get("why", ""))
 
-    standstill.seen(JobFigures("unbounded", processed=5))
+    standstill.seen(JobFigures("unbounded", processed=5, iteration=1))
     task.wait(watching.STILL_SECONDS - 1)
-    standstill.seen(JobFigures("unbounded", processed=5))
+    standstill.seen(JobFigures("unbounded", processed=5, iteration=1))
     assert not why()
     task.wait(2)
-    standstill.seen(JobFigures("unbounded", processed=5))
+    standstill.seen(JobFigures("unbounded", processed=5, iteration=1))
     assert why() == "still"
     since = progress["still"]["since"]
     standstill.unanswered()
     assert why() == "silent" and progress["still"]["since"] == since
-    standstill.seen(JobFigures("unbounded", processed=6))
+    standstill.seen(JobFigures("unbounded", processed=6, iteration=1))
     assert progress["still"] is None
+
+
+def test_disks_may_be_copied_in_long_steps(clock: Clock) -> None:
+    task: Any = Asked(clock)
+    standstill = Standstill(task)
+    for seconds, stands in ((0, False), (watching.STILL_DISKS_SECONDS - 1, False), (2, True)):
+        task.wait(seconds)
+        standstill.seen(JobFigures("unbounded", processed=5))
+        assert standstill.lasts is stands
 
 
 @pytest.mark.parametrize(

@@ -252,3 +252,18 @@ def test_the_page_shows_what_is_left_and_the_button_to_those_who_may(copied, peo
         text = browser(people[role]).get(f"/vms/{guest.pk}/").content.decode()
         assert "A move has left something behind." in text and "/images/a.qcow2" in text
         assert ('id="vm-do-tidy"' in text) is shown
+
+
+def test_what_a_failed_move_had_copied_is_left_behind_at_its_target_and_a_later_try_counts(hosts) -> None:
+    source, target = hosts
+    guest = make_guest(source)
+    local = pool(target, "local")
+    half = volume(local, "a.qcow2", "/images/a.qcow2")
+    made = [[target.pk, str(local.uuid), "a.qcow2"]]
+    first = move(guest, source, target.name, state="failed", made=made)
+    second = move(guest, source, target.name, state="cancelled", made=[])
+    Operation.objects.filter(pk=first.pk).update(finished_at=second.finished_at - dt.timedelta(hours=3))
+    StorageVolume.objects.filter(pk=half.pk).update(modified=second.finished_at)
+    assert [left.volume for left in leftovers_of(guest).disks] == [half]
+    move(guest, target, source.name)
+    assert not leftovers_of(guest), "the guest has been there since"
