@@ -51,6 +51,14 @@ class Guest:
         state, reason = self.call(lambda domain: domain.state())
         return state_word(state), reason_word(state, reason)
 
+    def state_and_autostart(self) -> tuple[str, bool]:
+        """Its state as a word, and whether it starts with its host; far less than :meth:`read` asks."""
+
+        def work(domain: libvirt.virDomain) -> tuple[str, bool]:
+            return state_word(domain.state()[0]), _quiet_int(domain.autostart)
+
+        return self.call(work)
+
     def exists(self) -> bool:
         """Whether this host holds it."""
         try:

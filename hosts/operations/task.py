@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,26 @@ class Task:
     def connect(self, host: Host) -> Connection:
         """A connection for this task alone, closed when it ends. Counts as :attr:`connection` does."""
         connection = self._open(host)
+        self.will_change()
+        return connection
+
+    def meet(self, host: Host) -> Connection:
+        """The operations connection to another host, which its operations share: for what is answered at once.
+
+        The task's own is opened meanwhile, where it has one: ssh and TLS take their time. Counts as :attr:`connection` does.
+        """
+        if not self._own_connection or self._main is not None:
+            return self.other(host)
+        with ThreadPoolExecutor(1, thread_name_prefix="connect") as beside:
+            mine = beside.submit(self._open, self.host)
+            connection = self.other(host)
+            self._main = mine.result()
+        return connection
+
+    def other(self, host: Host) -> Connection:
+        """As :meth:`meet`, of one who has a connection to its own host."""
+        lend_back()
+        connection = self._connect(host, False)
         self.will_change()
         return connection
 

@@ -65,12 +65,11 @@ class Move:
     #: states of a guest that has not been moved yet
     begins_as: ClassVar[tuple[str, ...]] = ("running", "paused")
 
-    def __init__(self, task: Task, target_host: Host, target: Connection | None) -> None:
+    def __init__(self, task: Task, target_host: Host) -> None:
         self.task = task
         self.source_host = task.host
         self.target_host = target_host
-        self._target = target
-        self._source: Connection | None = None
+        self._target: Connection | None = None
         self.steering = Steering(task, lambda: self.source)
         self._standstill = Standstill(task)
         self.began = time.monotonic()
@@ -158,19 +157,21 @@ class Move:
 
     @property
     def source(self) -> Connection:
-        """A live connection to the source."""
-        if self._source is None or not self._source.is_alive:
-            self._source = self.task.connect(self.source_host)
-        self.task.will_change()
-        return self._source
+        """A live connection to the source: the task's own."""
+        return self.task.connection
 
     @property
     def target(self) -> Connection:
-        """A live connection to the target."""
+        """A live connection to the target, of the task's own: for what may last."""
         if self._target is None or not self._target.is_alive:
             self._target = self.task.connect(self.target_host)
         self.task.will_change()
         return self._target
+
+    @property
+    def there(self) -> Connection:
+        """A live connection to the target for what is answered at once; no other is opened for it."""
+        return self.task.other(self.target_host)
 
     def follow(self, future: Future[Any]) -> None:
         """Until the call has ended: show how it goes, and obey. Raises what it raised, and Unreachable when the source is lost."""
@@ -178,12 +179,15 @@ class Move:
         self.task.wake_when(future)
         figures = Figures(connection, self.task.uuid)
         while not future.done():
-            if not figures.are_silent:  # Otherwise what is asked of QEMU would not be answered either.
-                self.steering.obey()
-            self._show_if_told(figures)
+            # First this: to ask beside the call takes a connection more, and a short move ends before anybody would look.
             self.task.wait(POLL_SECONDS)
             if not connection.is_alive:
                 raise Unreachable(say("The connection to the source was lost."))
+            if future.done():
+                break
+            if not figures.are_silent:  # Otherwise what is asked of QEMU would not be answered either.
+                self.steering.obey()
+            self._show_if_told(figures)
             if self._standstill.lasts and self.steering.went_over and self._place("source").is_broken:
                 raise Unnoticed(
                     say("The connection broke after the switch to post-copy, and libvirt's own call did not end.")
@@ -332,7 +336,7 @@ class Move:
         """A guest that was paused only so that its move ends runs on where it stayed."""
         if source.state != PowerState.PAUSED or not self.steering.paused:
             return source
-        self.steering.run_on(self.source)
+        self.steering.run_on(lambda: self.source)
         return self._place("source")
 
     def _discard(self, target: Place) -> Place:
@@ -359,7 +363,7 @@ class Move:
     def _place(self, end: str) -> Place:
         host = self.source_host if end == "source" else self.target_host
         try:
-            return look(getattr(self, end), host, self.task.uuid)
+            return look(self.source if end == "source" else self.there, host, self.task.uuid)
         except Unreachable:
             return Place(host, "unknown")
         except HypervisorError as error:
@@ -421,11 +425,12 @@ class Move:
         """The record of the move: total time and real downtime, in milliseconds, as libvirt measured them."""
         from hosts.hypervisor.guest import Guest
 
-        self.steering.run_on(self.target)
+        target = self.there  # Raises when it was lost since: then it is observed, and not said to be there.
+        self.steering.run_on(lambda: self.target)
         self.look_again()
         result: dict[str, Any] = {"host": self.target_host.name, "state": self._place("target").state}
         try:
-            job = Guest(self.target, self.task.uuid).job(completed=True)
+            job = Guest(target, self.task.uuid).job(completed=True)
             # After post-copy libvirt's target has no figures but zeros.
             if job.elapsed_ms:
                 result |= {"total_ms": job.elapsed_ms, "downtime_ms": job.downtime_ms, "transferred": job.processed}

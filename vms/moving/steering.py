@@ -182,14 +182,14 @@ class Steering:
         )
         self._note_steering("", what, {"timeout": seconds}, done=True)
 
-    def run_on(self, connection: Connection) -> None:
+    def run_on(self, connect: Callable[[], Connection]) -> None:
         """Let the guest run where it is now, when it was paused only so that the move ends."""
         from hosts.hypervisor.guest import Guest
 
         if not self.paused:
             return
-        guest = Guest(connection, self.task.uuid)
         try:
+            guest = Guest(connect(), self.task.uuid)
             if guest.state()[0] == "paused":
                 guest.resume()
                 self.task.log(say("It runs on; it was paused only for the move."))

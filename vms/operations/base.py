@@ -69,6 +69,11 @@ class GuestKind(Kind):
         """Look again, at the guest itself, right before changing it."""
         with task.looking():
             state, _reason = self.guest(task).state()
+        self.refuse_unless(task, state, states)
+
+    @staticmethod
+    def refuse_unless(task: Task, state: str, states: Iterable[str]) -> None:
+        """It was looked at a moment ago: nothing is done to a guest in another state."""
         if state not in states:
             raise Refused(
                 _("%(name)s is %(state)s by now; nothing was done.")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from hosts.hypervisor.errors import NotFound
-from hosts.models import Host, StoragePool
+from hosts.models import Host
 from hosts.operations.kind import Refused, Subject, Uncertain
 from hosts.operations.storage_base import NotNow, follow
 from hosts.operations.task import Task
@@ -29,9 +29,6 @@ from vms.moving.saved import SavedMove
 from vms.moving.target import check as check_target
 from vms.moving.target import check_disks, copied_volumes, volumes_to_make
 from vms.operations.base import GuestKind, PowerState, virsh
-
-if TYPE_CHECKING:
-    from hosts.hypervisor.connection import Connection
 
 #: mode → who carries it out, and the states in which it makes sense
 MODES: dict[str, tuple[type[Move], tuple[str, ...]]] = {
@@ -118,20 +115,19 @@ class Migrate(GuestKind):
     def run(self, task: Task) -> dict[str, Any]:
         target_host = _target_host(task)
         with task.looking():
-            target = task.connect(target_host)
-            place = look(target, target_host, task.uuid)
-            record = self.guest(task).read()
-            made = _not_there_yet(task, target, volumes_to_make(task.arguments, task.uuid, target_host))
+            place = look(task.meet(target_host), target_host, task.uuid)
+            state, autostart = self.guest(task).state_and_autostart()
+            made = _not_there_yet(task, target_host)
         if place.runs:
             raise Refused(
                 _("%(name)s runs on %(host)s too.") % {"name": task.operation.subject_name, "host": target_host}
             )
-        mode = mode_of(task.arguments, record.state)
-        self.require_state(task, MODES[mode][1])
+        mode = mode_of(task.arguments, state)
+        self.refuse_unless(task, state, MODES[mode][1])
         # Kept in the row, for the one who recovers and for those who tidy up.
         left = copied_volumes(task.arguments, task.uuid, task.host)
-        task.progress(now=True, autostart=record.autostart, mode=mode, left=left, made=made)
-        return MODES[mode][0](task, target_host, target).go()
+        task.progress(now=True, autostart=autostart, mode=mode, left=left, made=made)
+        return MODES[mode][0](task, target_host).go()
 
     def recover(self, task: Task) -> dict[str, Any]:
         task.log("kvmdash was interrupted during this move; looking where the guest is.", "warning")
@@ -140,7 +136,7 @@ class Migrate(GuestKind):
         except Refused as error:
             raise Uncertain(f"{error} " + _("Look at the guest on %(host)s.") % {"host": task.host.name}) from error
         mode = task.operation.progress.get("mode", "live")
-        return MODES[mode][0](task, target_host, None).observe()
+        return MODES[mode][0](task, target_host).observe()
 
 
 def _host_of(arguments: Mapping[str, Any]) -> Host:
@@ -152,10 +148,17 @@ def _runs_at(vm: VirtualMachine, host: Host) -> bool:
     return bool(vm.sightings.filter(host=host, absent_since=None, power_state=PowerState.RUNNING).exists())
 
 
-def _not_there_yet(task: Task, target: Connection, volumes: list[tuple[StoragePool, str]]) -> list[list[Any]]:
-    """Those that the target does not hold now, [host's key, pool's UUID, name] of each: a move that fails leaves them behind."""
+def _not_there_yet(task: Task, host: Host) -> list[list[Any]]:
+    """Volumes of copied disks that the target does not hold now: a move that fails leaves them behind.
+
+    [host's key, pool's UUID, name] of each. A pool that is looked at anew may take its time: on a connection of its own.
+    """
     from hosts.hypervisor.volume import Volumes
 
+    volumes = volumes_to_make(task.arguments, task.uuid, host)
+    if not volumes:
+        return []
+    target = task.connect(host)
     found: list[list[Any]] = []
     for pool, name in volumes:
         there = Volumes(target, str(pool.uuid))

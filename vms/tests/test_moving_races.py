@@ -91,7 +91,7 @@ def observed(kind: type[Move], clock: Clock, said: Said, task: Any = None) -> An
         def _succeeded(self) -> dict[str, Any]:
             return {"host": TARGET.name}
 
-    recorded = Recorded(task or Asked(clock), TARGET, None)
+    recorded = Recorded(task or Asked(clock), TARGET)
     with patch.object(recorded.steering, "obey"), patch.object(recorded.steering, "hear_of_cancelling"):
         return recorded.observe()
 
@@ -125,7 +125,7 @@ def test_a_guest_handed_over_between_two_questions_is_paused_by_nobody(clock: Cl
         def _place(self, end: str) -> Place:
             return Place(SOURCE, *GONE)
 
-    handed: Any = HandedOver(Asked(clock), TARGET, None)
+    handed: Any = HandedOver(Asked(clock), TARGET)
     handed.steering.hear_of_cancelling = lambda: None
     with patch("hosts.hypervisor.guest.Guest.suspend") as suspend, pytest.raises(Unsettled):
         handed._judge(Place(SOURCE, *RUNS), Place(TARGET, *RUNS))
@@ -201,6 +201,6 @@ def test_disks_may_be_copied_in_long_steps(clock: Clock) -> None:
 )
 def test_a_job_that_keeps_its_figures_from_being_read_is_a_job(clock: Clock, error: Exception, moving: bool) -> None:
     task: Any = Asked(clock)
-    asked = Move(task, TARGET, None)
+    asked = Move(task, TARGET)
     with patch.object(Move, "source", None), patch("hosts.hypervisor.guest.Guest.job", side_effect=error):
         assert asked._is_still_moving() is moving

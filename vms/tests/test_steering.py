@@ -140,7 +140,7 @@ def test_a_connection_that_was_opened_for_a_look_counts_once_the_move_uses_it(mo
     """Else whoever takes over after a crash would begin anew what is half done."""
     opened = SimpleNamespace(is_alive=True, close=lambda: None)
     task: Any = Task(moving, get("migrate"), lambda *_: opened, Hold())  # type: ignore[arg-type, return-value]
-    move = Move(task, make_host("kvm2"), None)
+    move = Move(task, make_host("kvm2"))
     with task.looking():
         assert move.source is opened and move.target is opened
     assert Operation.objects.get().asked_at is None
