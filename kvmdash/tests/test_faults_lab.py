@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from conftest import wait_until
 from kvmdash.tests.faults import ENDED
 from kvmdash.tests.pages import LivePage, log_in
 from kvmdash.tests.test_lab_cluster import begin_slow_move, hosts_running, other_host, slow_guest
 from kvmdash.tests.test_lab_move_ways import uptime
+from lab import LabError
 
 __all__ = ["slow_guest"]
 pytestmark = pytest.mark.lab
@@ -219,6 +222,43 @@ def is_noticed(operation: dict[str, Any]) -> bool:
 def is_mirrored(program: Any, guest: str, where: list[str]) -> bool:
     vm = program.vm(guest)
     return (vm["power_state"] == "running", vm["host"]) == (True, where[0]) if where else vm["power_state"] != "running"
+
+
+def test_the_same_guest_started_by_virsh_on_the_target_meanwhile_does_not_run_twice(
+    program: Any, lab_cluster: Any, slow_guest: str, tmp_path: Any
+) -> None:
+    guest = program.running("web-1")
+    source, target = program.vm(guest)["host"], other_host(program, guest)
+    identity = program.ask(guest, "migrate", host=target, bandwidth=1, unsafe=True)
+    wait_until(lambda: (program.operation(identity)["progress"].get("percent") or 0) > 0, 60, "memory to be sent")
+    with pytest.raises(LabError, match="already"):
+        lab_cluster.virsh(target, "start", guest)
+    # One of that name that is another guest, and another guest on the same disk: neither gets in its way.
+    twin = etree.fromstring(lab_cluster.virsh(source, "dumpxml", guest, "--inactive"))
+    twin.find("uuid").text = str(uuid.uuid4())
+    with pytest.raises(LabError, match="already"):
+        lab_cluster.virsh(target, "define", written(tmp_path, twin))
+    twin.find("name").text = "twin"
+    lab_cluster.virsh(target, "define", written(tmp_path, twin))
+    try:
+        with pytest.raises(LabError, match="lock"):
+            lab_cluster.virsh(target, "start", "twin")
+        program.api(f"operations/{identity}/signal", {"name": "bandwidth", "arguments": {"bandwidth": 0}})
+        ended = program.ended(identity)
+        assert ended["state"] == "succeeded", ended
+        assert hosts_running(lab_cluster, guest) == [target]
+        with pytest.raises(LabError, match="lock"):
+            lab_cluster.virsh(target, "start", "twin")
+    finally:
+        lab_cluster.virsh(target, "undefine", "twin")
+    wait_until(lambda: is_mirrored(program, guest, [target]), 60, "the mirror to say so")
+
+
+def written(folder: Any, domain: Any) -> str:
+    """A file with the definition, for virsh."""
+    file = folder / "domain.xml"
+    file.write_bytes(etree.tostring(domain))
+    return str(file)
 
 
 def test_the_page_of_a_guest_that_virsh_moves_goes_with_it(program: Any, lab_cluster: Any) -> None:

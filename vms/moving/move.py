@@ -1,4 +1,4 @@
-"""One move: the call, what is shown and asked meanwhile, and the look afterwards."""
+"""One move: the call, and what is shown and asked meanwhile, whether the call is ours or goes on without us."""
 
 from __future__ import annotations
 
@@ -9,31 +9,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from hosts import notify
 from hosts.hypervisor.errors import (
     AuthenticationFailed,
     CertificateUntrusted,
-    Failed,
     HostKeyUntrusted,
     HypervisorError,
-    NotFound,
     Unreachable,
 )
 from hosts.hypervisor.sentences import say
 from hosts.models import Host
-from hosts.operations.kind import Cancelled, Uncertain
+from hosts.operations.kind import Uncertain
 from hosts.operations.task import Task
+from vms.moving.ending import Ending, Unsettled
 from vms.moving.options import is_edited
-from vms.moving.places import Place, PowerState, look
+from vms.moving.places import Place
 from vms.moving.post_copy import bring_together
-from vms.moving.steering import Steering
 from vms.moving.target import for_target
-from vms.moving.twice import hold_back
 from vms.moving.wanted import BOOLEANS
 from vms.moving.watching import Figures, Standstill
 
 if TYPE_CHECKING:
-    from hosts.hypervisor.connection import Connection
     from hosts.hypervisor.migration import Plan
     from hosts.hypervisor.records import JobFigures
 
@@ -51,28 +46,19 @@ def peer_uri(host: Host) -> str:
     return peer_uri_of(host)
 
 
-class Unsettled(Uncertain):
-    """What both hosts say does not go together; asked again, they may have settled."""
-
-
 class Unnoticed(HypervisorError):
     """libvirt missed that a post-copy move broke: its call goes on for ever, while the source's state tells the truth."""
 
 
-class Move:
+class Move(Ending):
     """One move: the call, what is shown and asked meanwhile, and the look afterwards."""
 
     #: states of a guest that has not been moved yet
     begins_as: ClassVar[tuple[str, ...]] = ("running", "paused")
 
     def __init__(self, task: Task, target_host: Host) -> None:
-        self.task = task
-        self.source_host = task.host
-        self.target_host = target_host
-        self._target: Connection | None = None
-        self.steering = Steering(task, lambda: self.source)
+        super().__init__(task, target_host)
         self._standstill = Standstill(task)
-        self.began = time.monotonic()
 
     def go(self) -> dict[str, Any]:
         """Move it. Returns the record; raises Cancelled, Failed or Uncertain with where the guest is."""
@@ -154,24 +140,6 @@ class Move:
         with self.task.looking():
             found = migration.definitions(self.source, self.task.uuid)
         return for_target(self.task.arguments, self.target_host, *found)
-
-    @property
-    def source(self) -> Connection:
-        """A live connection to the source: the task's own."""
-        return self.task.connection
-
-    @property
-    def target(self) -> Connection:
-        """A live connection to the target, of the task's own: for what may last."""
-        if self._target is None or not self._target.is_alive:
-            self._target = self.task.connect(self.target_host)
-        self.task.will_change()
-        return self._target
-
-    @property
-    def there(self) -> Connection:
-        """A live connection to the target for what is answered at once; no other is opened for it."""
-        return self.task.other(self.target_host)
 
     def follow(self, future: Future[Any]) -> None:
         """Until the call has ended: show how it goes, and obey. Raises what it raised, and Unreachable when the source is lost."""
@@ -302,159 +270,3 @@ class Move:
             if busy := migration.is_busy(error):
                 self._standstill.unanswered()
             return busy
-
-    def _judge(self, source: Place, target: Place) -> dict[str, Any]:
-        self.steering.hear_of_cancelling()
-        if source.is_split or target.is_split:
-            return self._mended()
-        if target.is_unfinished and source.state == PowerState.SHUTOFF and source.reason != "migrated":
-            target = self._discard(target)
-        if target.runs and source.runs and self._place("source").runs:
-            hold_back(self, source, target)
-        if target.is_unfinished and source.state == "absent":
-            raise Uncertain(
-                _(
-                    "%(source)s does not know the guest any more, and %(target)s holds a copy that never got all its memory."
-                )
-                % {"source": source.host, "target": target.host}
-            )
-        if target.state in ("running", "paused") and source.state in ("absent", "shutoff"):
-            return self._succeeded()
-        if source.state in ("running", "paused") and target.state in ("absent", "shutoff"):
-            source = self._let_run_on(source)
-            if self.steering.cancelled_by:
-                raise Cancelled(self._runs_on(source))
-            raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
-        if source.state == PowerState.SHUTOFF and target.state in ("absent", "shutoff"):
-            raise Failed(_("The move did not finish.") + " " + self._runs_on(source))
-        raise Unsettled(
-            _("After the interruption the guest is found so: %(source)s; %(target)s. Look at both hosts.")
-            % {"source": source, "target": target}
-        )
-
-    def _let_run_on(self, source: Place) -> Place:
-        """A guest that was paused only so that its move ends runs on where it stayed."""
-        if source.state != PowerState.PAUSED or not self.steering.paused:
-            return source
-        self.steering.run_on(lambda: self.source)
-        return self._place("source")
-
-    def _discard(self, target: Place) -> Place:
-        """Remove the copy that never ran, as libvirt does when it hears of the end of its source; what is there then.
-
-        Only where the source says that the guest is off: the source lost it in the middle, and no memory will come any more.
-        """
-        from hosts.hypervisor.guest import Guest
-
-        try:
-            Guest(self.target, self.task.uuid).destroy()
-        except NotFound:
-            pass
-        except HypervisorError as error:
-            self.task.log(f"The unfinished copy on {target.host} could not be removed: {error}", "warning")
-            return target
-        self.task.log(f"The unfinished copy on {target.host}, which never ran, was removed.")
-        return self._place("target")
-
-    def places(self) -> tuple[Place, Place]:
-        """What both hosts say of the guest now."""
-        return self._place("source"), self._place("target")
-
-    def _place(self, end: str) -> Place:
-        host = self.source_host if end == "source" else self.target_host
-        try:
-            return look(self.source if end == "source" else self.there, host, self.task.uuid)
-        except Unreachable:
-            return Place(host, "unknown")
-        except HypervisorError as error:
-            self.task.log(f"{host} cannot be asked: {error}", "warning")
-            return Place(host, "unknown")
-
-    def _failed(self, error: HypervisorError) -> dict[str, Any]:
-        """The call failed: say where the guest is, found by looking."""
-        from hosts.hypervisor import migration
-
-        source, target = self.places()
-        if target.state == "unknown":
-            self.task.log(f"The move failed, and {target.host} cannot be asked: {error}", "warning")
-            return self.observe()
-        if source.runs and target.runs:
-            return self.observe()
-        if source.is_split or target.is_split:
-            self.task.log(f"The move broke after the switch to post-copy: {error}", "warning")
-            return self._mended()
-        source = self._let_run_on(source)
-        self.look_again()
-        if target.runs and not source.runs and source.state != "unknown":
-            self.task.log(f"libvirt reported an error after the guest had arrived: {error.detail}", "warning")
-            return self._succeeded()
-        where = self._where(source, target)
-        if self.steering.cancelled_by and source.state in ("running", "paused"):
-            raise Cancelled(_("Stopped by %(actor)s.") % {"actor": self.steering.cancelled_by} + " " + where) from error
-        if self.steering.timed_out and migration.is_aborted(error) and source.state in ("running", "paused"):
-            seconds = self.task.arguments["timeout"]
-            raise Failed(
-                _("It did not end within %(n)d seconds and was stopped.") % {"n": seconds} + " " + where
-            ) from error
-        if "unknown" in (source.state, target.state) and not (source.runs or target.runs):
-            raise Uncertain(f"{error} {where}") from error
-        message = f"{error} {where}"
-        if migration.is_unsafe(error):
-            message = (
-                _(
-                    "libvirt does not see that the disks are shared by both hosts. Copy the storage, or tick "
-                    "“storage is shared” if you know that it is."
-                )
-                + f" {where}"
-            )
-        raise Failed(message, code=error.code, domain=error.domain, detail=error.detail) from error
-
-    def _where(self, source: Place, target: Place) -> str:
-        for place in (source, target):
-            if place.state in ("running", "paused"):
-                return self._runs_on(place)
-        return _("The guest was found so: %(source)s; %(target)s.") % {"source": source, "target": target}
-
-    def _runs_on(self, place: Place) -> str:
-        return _("The guest is %(state)s on %(host)s.") % {
-            "state": str(PowerState(place.state).label),
-            "host": place.host.name,
-        }
-
-    def _succeeded(self) -> dict[str, Any]:
-        """The record of the move: total time and real downtime, in milliseconds, as libvirt measured them."""
-        from hosts.hypervisor.guest import Guest
-
-        target = self.there  # Raises when it was lost since: then it is observed, and not said to be there.
-        self.steering.run_on(lambda: self.target)
-        self.look_again()
-        result: dict[str, Any] = {"host": self.target_host.name, "state": self._place("target").state}
-        try:
-            job = Guest(target, self.task.uuid).job(completed=True)
-            # After post-copy libvirt's target has no figures but zeros.
-            if job.elapsed_ms:
-                result |= {"total_ms": job.elapsed_ms, "downtime_ms": job.downtime_ms, "transferred": job.processed}
-        except HypervisorError as error:
-            self.task.log(f"libvirt has no figures of the finished move: {error}")
-        self._keep_autostart()
-        result["seconds"] = round(time.monotonic() - self.began, 2)
-        self.task.progress(percent=100, remaining=0, now=True)
-        self.task.log(f"The guest is {result['state']} on {self.target_host}.")
-        return result
-
-    def _keep_autostart(self) -> None:
-        """libvirt leaves 'start with the host' behind at the source; people expect it to move along."""
-        from hosts.hypervisor.guest import Guest
-
-        if not (self.task.arguments["persist"] and self.task.operation.progress.get("autostart")):
-            return
-        try:
-            Guest(self.target, self.task.uuid).set_autostart(True)
-            self.task.log("It starts with its new host, as it did with the old one.")
-        except HypervisorError as error:
-            self.task.log(f"Autostart could not be set on {self.target_host}: {error}", "warning")
-
-    def look_again(self) -> None:
-        """Have the mirror look at both hosts."""
-        for host in (self.source_host, self.target_host):
-            notify.look_again(host.pk, self.task.uuid)

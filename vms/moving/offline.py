@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 
 from hosts.hypervisor.errors import Failed
 from hosts.operations.kind import Cancelled
-from vms.moving.move import Move, Unsettled
+from vms.moving.ending import Unsettled
+from vms.moving.move import Move
 from vms.moving.places import Place, PowerState
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from hosts.hypervisor.sentences import say
 from hosts.operations.kind import Uncertain
 
 if TYPE_CHECKING:
-    from vms.moving.move import Move
+    from vms.moving.ends import Ends
     from vms.moving.places import Place
 
 
-def hold_back(move: Move, source: Place, target: Place) -> None:
+def hold_back(move: Ends, source: Place, target: Place) -> None:
     """Pause the copy on the target, by which nothing is lost, and have a person choose. Raises Uncertain; returns if it could not.
 
     Only for a source that was asked after its target: otherwise the guest may have been handed over between the two questions.

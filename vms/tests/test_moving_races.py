@@ -16,7 +16,8 @@ from hosts.hypervisor.records import JobFigures
 from hosts.models import Host, Operation
 from hosts.operations.kind import Uncertain
 from vms.moving import move, watching
-from vms.moving.move import Move, Unsettled
+from vms.moving.ending import Unsettled
+from vms.moving.move import Move
 from vms.moving.offline import OfflineMove
 from vms.moving.places import Place
 from vms.moving.watching import Standstill
