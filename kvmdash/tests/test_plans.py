@@ -287,6 +287,18 @@ def test_a_plan_by_which_nothing_would_happen_is_not_begun(hosts, actor):
         making.of_host(hosts[1], actor)
 
 
+def test_short_moves_go_several_at_a_time_and_one_that_lasts_keeps_the_wire_for_itself(hosts, actor):
+    vms = four(hosts[0], 128 * 2**20)
+    plan = making.of_host(hosts[0], actor)
+    assert (plan.per_host, plan.per_link) == (8, 4)
+    VirtualMachine.objects.filter(pk=vms[0].pk).update(memory=GIB)
+    slower = making.of_host(hosts[0], actor)
+    assert (slower.per_host, slower.per_link) == (2, 1), [step.expected for step in slower.steps.all()]
+    Host.objects.exclude(pk=hosts[0].pk).update(enabled=False)
+    nowhere = making.of_host(hosts[0], actor)
+    assert (nowhere.per_host, nowhere.per_link) == (2, 1)
+
+
 def test_times_are_those_measured_between_the_hosts_and_else_called_a_guess(hosts, actor):
     result = {"host": "kvm3", "transferred": 100 * 2**20, "total_ms": 1000}
     Operation.objects.create(

@@ -23,6 +23,8 @@ from vms.moving.preflight.finding import NO, UNKNOWN
 VERB = "vm.plan"
 #: guests of one plan
 MOST = 1000
+#: moves at a time of one host and between two: usually, and where none is expected to last longer than that
+USUAL_PACE, SHORT_PACE, SHORT_SECONDS = (2, 1), (8, 4), 5.0
 PowerState = VirtualMachine.PowerState
 Action = PlanStep.Action
 #: states of guests that can move while they run
@@ -84,10 +86,24 @@ def make(
             purpose=purpose, host=host, host_name=host.name if host else "", back_of=back_of, actor=actor.user,
             actor_name=actor.label,
         )  # fmt: skip
-        PlanStep.objects.bulk_create(steps_of(plan, vms, targets or {}))
+        steps = steps_of(plan, vms, targets or {})
+        plan.per_host, plan.per_link = pace(steps)
+        plan.save(update_fields=["per_host", "per_link"])
+        PlanStep.objects.bulk_create(steps)
         audit.record(actor, VERB, plan.host_name or str(len(vms)), plan=str(plan.pk), purpose=str(purpose))
     notify.changed("plans")
     return plan
+
+
+def pace(steps: Iterable[PlanStep]) -> tuple[int, int]:
+    """How many moves of a host, and between two hosts, are proposed at a time: more where all of them are short.
+
+    Two moves on one wire get half of it each: with what changes much memory, neither would end.
+    """
+    moving = [step for step in steps if step.action == Action.MOVE]
+    if any(step.copy_storage or step.expected is None or step.expected > SHORT_SECONDS for step in moving):
+        return USUAL_PACE
+    return SHORT_PACE if moving else USUAL_PACE
 
 
 def steps_of(plan: MovePlan, vms: Sequence[VirtualMachine], targets: Mapping[Any, int]) -> list[PlanStep]:
