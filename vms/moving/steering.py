@@ -102,7 +102,7 @@ class Steering:
             self.task.log(say("%(who)s asked to stop; libvirt was told to abort.", who=who))
         elif signal.name == "bandwidth":
             migration.set_bandwidth(self._source(), self.task.uuid, arguments["bandwidth"], post_copy=self.went_over)
-            self.task.log(say("%(who)s set the bandwidth to %(n)s MiB/s.", who=who, n=arguments["bandwidth"]))
+            self.task.log(self._say_bandwidth(who, arguments["bandwidth"]))
         elif signal.name == "downtime":
             migration.set_max_downtime(self._source(), self.task.uuid, arguments["max_downtime"])
             self._allow(arguments["max_downtime"])
@@ -116,6 +116,16 @@ class Steering:
         elif signal.name == "recover":
             self._recover()
         self._note_steering(who, signal.name, arguments, done=True)
+
+    def _say_bandwidth(self, who: str, n: int) -> str:
+        """libvirt gives the copy of a disk its speed when that begins, and no other one afterwards."""
+        if self.task.arguments["copy_storage"] and not self._pass:
+            return say(
+                "%(who)s set the bandwidth to %(n)s MiB/s for the memory; disks that are being copied keep their speed.",
+                who=who,
+                n=n,
+            )
+        return say("%(who)s set the bandwidth to %(n)s MiB/s.", who=who, n=n)
 
     def _abort(self) -> None:
         from hosts.hypervisor.guest import Guest

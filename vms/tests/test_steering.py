@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from hosts.audit import Actor
+from hosts.hypervisor.records import JobFigures
 from hosts.models import Operation, OperationSignal
 from hosts.operations import queue
 from hosts.operations.kind import InvalidArguments, Refused, get
@@ -146,3 +147,13 @@ def test_a_connection_that_was_opened_for_a_look_counts_once_the_move_uses_it(mo
     assert Operation.objects.get().asked_at is None
     assert move.source is opened
     assert Operation.objects.get().asked_at is not None
+
+
+def test_a_new_bandwidth_is_not_said_of_disks_whose_copy_keeps_its_own(moving) -> None:
+    """libvirt takes no other speed for a copy of a disk that has begun."""
+    moving.arguments = {"copy_storage": True}
+    task: Any = Task(moving, get("migrate"), lambda *_: None, Hold())  # type: ignore[arg-type, return-value]
+    steering = Steering(task, lambda: None)  # type: ignore[arg-type, return-value]
+    assert "disks that are being copied keep their speed" in steering._say_bandwidth("ada", 7)
+    steering.seen(JobFigures("unbounded", iteration=1))
+    assert steering._say_bandwidth("ada", 7) == "ada set the bandwidth to 7 MiB/s."
