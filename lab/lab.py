@@ -1,4 +1,4 @@
-"""The lab as a whole: up, down, and everything that can be done to its hosts."""
+"""The lab as a whole: up and down. What can be done to its hosts is in deeds.py."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab import cgroups, cloud, guests, image, install, keys, network, switch
+from lab import cloud, facts, guests, image, install, keys, network
 from lab.commands import attempt, run, say, wait_until
+from lab.deeds import Deeds
 from lab.errors import LabError
 from lab.host import Host, Options
 from lab.names import MACHINE, Names, address, base_directory, cache_directory, check_name
@@ -26,7 +27,7 @@ from lab.processes import Process
 DISK_SIZE = "64M"
 
 
-class Lab:
+class Lab(Deeds):
     """One lab, up or not. `Lab("name").up()` brings it up; the other methods act on it."""
 
     def __init__(self, name: str = "lab") -> None:
@@ -322,197 +323,13 @@ class Lab:
         with lock(cache_directory() / "locks" / ".all"):
             yield
 
-    # --- what can be done to a host -----------------------------------------------------------------------------
-
-    def virsh(self, host: str, *arguments: str, timeout: float = 120) -> str:
-        """Run virsh inside a host; returns what it printed, raises LabError with its words when it fails."""
-        done = self.host(host).virsh(*arguments, timeout=timeout)
-        if done.returncode != 0:
-            raise LabError(f"virsh {' '.join(arguments)} on {host}: {done.stderr.strip()}")
-        return done.stdout
-
-    def state(self, host: str, guest: str) -> str:
-        """A guest's state on a host, in virsh's words."""
-        return self.virsh(host, "domstate", guest).strip()
-
-    def execute(self, host: str, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-        """Run a program inside a host's namespaces."""
-        return attempt(self.host(host).inside(command))
-
-    @contextmanager
-    def open_vswitch(self, host: str, bridge: str = "ovsbr0") -> Iterator[Callable[..., str]]:
-        """Open vSwitch with a bridge on that host, for as long as the block lasts; hands out its `ovs-vsctl`."""
-        place = self.host(host)
-        switch.start(place, bridge)
-        try:
-            yield lambda *words: switch.ask(place, *words)
-        finally:
-            switch.stop(place)
-
-    def cut(self, host: str) -> None:
-        """Pull the host's network cable."""
-        network.set_link(self.names, self.host(host).number, up=False)
-
-    def join(self, host: str) -> None:
-        """Put the cable back."""
-        network.set_link(self.names, self.host(host).number, up=True)
-
-    def unplug(self, host: str) -> None:
-        """Cut the host's power: libvirtd and all its guests are gone at once."""
-        self.host(host).unplug()
-
-    def plug(self, host: str) -> None:
-        """Boot the host again and wait for its libvirtd. Its guests are defined and shut off."""
-        found = self.host(host)
-        if not found.running:
-            found.configure()
-            found.boot()
-            found.wait_ready()
-            self.write_facts()
-
-    def freeze(self, host: str) -> None:
-        """Stop libvirtd in its tracks: connections stay open and nothing answers."""
-        self.host(host).signal_libvirtd(signal.SIGSTOP)
-
-    def thaw(self, host: str) -> None:
-        """Let libvirtd go on."""
-        self.host(host).signal_libvirtd(signal.SIGCONT)
-
-    def kill(self, host: str) -> None:
-        """Kill libvirtd alone; guests go on. It stays dead until `restart`."""
-        self.host(host).stop_libvirtd(signal.SIGKILL)
-
-    def restart(self, host: str) -> None:
-        """Restart libvirtd; guests go on."""
-        found = self.host(host)
-        found.stop_libvirtd(signal.SIGTERM)
-        found.start_libvirtd()
-
-    def throttle(self, host: str, rate: str) -> None:
-        """Limit the host's cable, both ways; the rate in tc's words, such as 50mbit."""
-        network.throttle(self.names, self.host(host).number, rate)
-
-    def unthrottle(self, host: str) -> None:
-        """Remove the limit."""
-        network.unthrottle(self.names, self.host(host).number)
-
-    def slow(self, host: str, percent: int) -> None:
-        """Leave the host so much of one processor: its libvirtd and its guests together."""
-        quota = cgroups.PERIOD * percent // 100
-        cgroups.limit(self.host(host).cgroup("cpu"), quota)
-
-    def unslow(self, host: str) -> None:
-        """Remove the limit."""
-        cgroups.limit(self.host(host).cgroup("cpu"), -1)
-
-    # --- what is said about it ----------------------------------------------------------------------------------
-
     def write_facts(self) -> None:
         """Write lab.json."""
-        facts = {
-            "name": self.name,
-            "directory": str(self.directory),
-            "machine_address": address(self.options.subnet, MACHINE),
-            "bridge": self.names.bridge,
-            "no_peer": self.options.no_peer,
-            "hosts": {host.name: self.host_facts(host) for host in self.hosts.values()},
-            "guests": {plan.name: self.guest_facts(plan) for plan in self.plans.values()},
-            "nbd": {plan.name: self.nbd_facts(plan) for plan in self.plans.values() if plan.disk == "nbd"},
-        }
-        keys.write_secret(self.directory / "lab.json", json.dumps(facts, indent=2) + "\n")
-
-    def host_facts(self, host: Host) -> dict[str, Any]:
-        """A host in lab.json."""
-        first = host.first
-        facts: dict[str, Any] = {
-            "address": host.address,
-            "uri": host.uri,
-            "transport": host.transport,
-            "peer_uri": host.peer_uri,
-            "pid": first.pid if first else None,
-            "netns": host.netns,
-            "link": self.names.link(host.number),
-            "vnc_listen": host.vnc_listen,
-            "directory": str(host.directory),
-            "nat_subnet": f"192.168.{120 + host.number}.0/24",
-            "pools": {"local": "/var/lib/libvirt/images", "shared": str(self.shared)},
-        }
-        if host.transport == "tls":
-            client = host.pki / "client"
-            files = {"cacert": "cacert.pem", "clientcert": "clientcert.pem", "clientkey": "clientkey.pem"}
-            facts["tls"] = {"pkipath": str(client), **{key: str(client / name) for key, name in files.items()}}
-        if host.transport == "ssh":
-            facts["ssh_host_key"] = host.ssh_host_key
-            facts["ssh"] = {
-                "keyfile": str(host.ssh / "id_ed25519"),
-                "host_key": host.ssh_host_key,
-                "user": "root",
-                "port": 22,
-            }
-            facts["ssh"] |= {"known_hosts": str(host.ssh / "known_hosts"), "command": str(host.ssh / "ssh")}
-        if host.sasl:
-            password = (self.directory / "sasl-password").read_text()
-            facts["sasl"] = {"user": keys.SASL_USER, "password": password, "mechanism": "DIGEST-MD5"}
-        return facts
-
-    def guest_facts(self, plan: guests.Plan) -> dict[str, Any]:
-        """A guest in lab.json."""
-        # libvirt takes the shared folder for a local one, because its file system is a local one.
-        flags = ["--unsafe"] if plan.disk == "shared" else []
-        facts: dict[str, Any] = {
-            "uuid": guests.guest_uuid(self.name, plan.name),
-            "host": f"kvm{plan.host}",
-            "running": plan.running,
-            "memory_mib": plan.memory_mib,
-            "machine": plan.machine,
-            "mac": guests.mac(self.name, plan.name),
-            "disk": plan.disk or None,
-            "migratable_with": {"flags": flags},
-        }
-        if plan.password:
-            facts["vnc_password"] = (self.directory / "vnc-password").read_text()
-        return facts
-
-    def nbd_facts(self, plan: guests.Plan) -> dict[str, Any]:
-        """A served disk in lab.json."""
-        process = Process.read(self.nbd_file(plan).with_suffix(".pid"))
-        where = address(self.options.subnet, MACHINE)
-        facts = {
-            "address": where,
-            "port": guests.NBD_PORT,
-            "export": plan.name,
-            "pid": process.pid if process else None,
-        }
-        return {**facts, "uri": f"nbd://{where}:{guests.NBD_PORT}/{plan.name}"}
+        keys.write_secret(self.directory / "lab.json", json.dumps(facts.of(self), indent=2) + "\n")
 
     def status(self) -> dict[str, Any]:
         """What is up now, asked of the hosts and not of lab.json."""
-        seen: dict[str, Any] = {}
-        for host in self.hosts.values():
-            libvirtd = host.libvirtd
-            entry: dict[str, Any] = {
-                "power": host.running,
-                "link": network.link_is_up(self.names, host.number),
-                "libvirtd": libvirtd_word(libvirtd),
-                "uri": host.uri,
-                "guests": {},
-            }
-            if entry["libvirtd"] == "running":
-                for name in host.virsh("list", "--all", "--name", timeout=10).stdout.split():
-                    entry["guests"][name] = host.virsh("domstate", name, timeout=10).stdout.strip()
-            seen[host.name] = entry
-        return {"name": self.name, "directory": str(self.directory), "hosts": seen}
-
-
-def libvirtd_word(process: Process | None) -> str:
-    """libvirtd's state in one word."""
-    if process is None:
-        return "stopped"
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    except FileNotFoundError:
-        return "stopped"
-    return "frozen" if "State:\tT" in status else "running"
+        return facts.status(self)
 
 
 @contextmanager
