@@ -3,7 +3,8 @@
 python -m bench.evacuation [--guests 12] [--runs 2] [--per-host N] [--per-link N] [--lab NAME]
 
 The guests run and boot nothing: twelve systems that start would take these cores for themselves. The schedules: one after the
-other; two at a time to each of the two other hosts; all at once. The plan is the one that maintenance makes, with the pace that it proposes.
+other; two at a time to each of the two other hosts; all at once. The plan is the one that maintenance makes, at its own pace.
+
 It is measured from the API's POST that begins it until its row says that it has ended; a schedule from the start of its first
 command to the end of its last. In between the guests are brought back, which is not measured. Needs root and QEMU; brings a lab of
 its own up and down, unless one that is up is named.
