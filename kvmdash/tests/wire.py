@@ -17,14 +17,14 @@ REMOTE_PROGRAM = 0x20008086
 CALL = 0
 #: procedures of libvirt's remote protocol (remote_protocol.x) that change nothing at a host, of those that kvmdash uses
 LOOKS = frozenset({
-    1, 2, 3, 4, 6, 7, 59, 60, 66, 157, 227, 228, 341, 342,  # the connection and the host itself
+    1, 2, 3, 4, 6, 7, 59, 60, 66, 157, 227, 228, 340, 341, 342,  # the connection and the host itself
     14, 15, 23, 24, 150, 151, 163, 183, 202, 211, 212, 273, 298, 344, 353,  # guests
     186, 187, 188, 189, 190, 191, 271, 274, 275, 413,  # snapshots and checkpoints
     43, 44, 84, 85, 87, 88, 89, 91, 92, 95, 96, 97, 98, 99, 100, 209, 152, 153, 154, 155, 281, 282, 283,  # storage and networks
     46, 47,  # one network
     130, 156, 284, 285, 286,  # interfaces, devices and network filters
-    141, 147,  # secrets
-    167, 168, 313, 314, 316, 317, 368, 369,  # events
+    141, 147, 287,  # secrets
+    167, 168, 313, 314, 316, 317, 368, 369, 380, 381,  # events
     403,  # what pools it can have
     136,  # what the test of a host asks to find out its rights
 })  # fmt: skip
