@@ -92,6 +92,8 @@ class Steering:
         from hosts.hypervisor import migration
 
         who, arguments = signal.actor_name, signal.arguments
+        if self.cancelled_by and not self.broken and signal.name != "cancel":
+            raise Refused(say("%(who)s has stopped the move.", who=self.cancelled_by))
         if signal.name == "cancel":
             if self.went_over and not self.broken:
                 raise Refused(say("After the switch to post-copy a move cannot be stopped."))

@@ -157,3 +157,16 @@ def test_a_new_bandwidth_is_not_said_of_disks_whose_copy_keeps_its_own(moving) -
     assert "disks that are being copied keep their speed" in steering._say_bandwidth("ada", 7)
     steering.seen(JobFigures("unbounded", iteration=1))
     assert steering._say_bandwidth("ada", 7) == "ada set the bandwidth to 7 MiB/s."
+
+
+def test_what_comes_after_the_order_to_stop_is_refused(moving) -> None:
+    """libvirt takes the switch to post-copy while it aborts, and the record would tell of a switch that never came."""
+    steering, lines = steering_of(moving, ("cancel", {}), ("post-copy", {}))
+    steering._sending = True
+    with (
+        patch("hosts.hypervisor.guest.Guest.abort_job") as abort,
+        patch("hosts.hypervisor.migration.start_post_copy") as switch,
+    ):
+        steering.obey()
+    assert abort.called and not switch.called
+    assert "ann has stopped the move" in lines[-1]
