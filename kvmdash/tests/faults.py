@@ -281,6 +281,14 @@ class Stand:
         """Whether none of its calls can change anything, so that there is none to be hit at."""
         return self.kind.startswith("host-") and not registry[self.kind].changes
 
+    def cannot_be_hit(self, record: dict[str, Any]) -> bool:
+        """Whether none of its changes will come any more, or it waits for somebody else's host.
+
+        What the test driver does not know changes nothing: a move then waits for its target, whose cable is another one's.
+        """
+        waits = not self.trial.known and bool(record["progress"].get("waiting_for"))
+        return record["state"] in ENDED or waits or (self.only_looks and record["state"] == "running")
+
     def start(self) -> None:
         """Make the host and lay the cable; at once, because a port is free only at the moment when it is looked for."""
         self.host = TestHost.create(self.kind)

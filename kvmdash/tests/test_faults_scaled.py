@@ -18,7 +18,7 @@ import pytest
 
 from conftest import wait_until
 from kvmdash.tests.clock import Clock
-from kvmdash.tests.faults import ENDED, HASTY, KINDS, REPEATABLE, TRIALS, Outcome, Stands
+from kvmdash.tests.faults import HASTY, KINDS, REPEATABLE, TRIALS, Outcome, Stands
 from kvmdash.tests.pages import LivePage, log_in
 from kvmdash.tests.services import Services
 from kvmdash.tests.test_scaled import Scaled
@@ -125,7 +125,7 @@ def killed(stands: Stands) -> dict[str, Outcome]:
     stands.ask()
     # More at a time than the process may have connections to the database.
     stands.wait_for_all(
-        lambda stand, record: stand.wire.changed.is_set() or record["state"] in ENDED, "the changes to be under way"
+        lambda stand, record: stand.wire.changed.is_set() or stand.cannot_be_hit(record), "the changes to be under way"
     )
     for role in ("inventory-2", "operations-2"):
         program.begin(role)

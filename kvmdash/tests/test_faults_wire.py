@@ -87,17 +87,11 @@ def killed_after_asking(stands: Stands) -> Outcomes:
     """kvmdash is killed when every change has reached its host and before the answer is back."""
     stands.prepare()
     ask_through_armed_cables(stands, "after")
-    stands.wait_for_all(
-        lambda stand, record: stand.wire.changed.is_set() or cannot_be_hit(stand, record), "the changes"
-    )
+    stands.wait_for_all(lambda stand, record: stand.wire.changed.is_set() or stand.cannot_be_hit(record), "the changes")
     stands.program.kill()
     stands.mend()
     stands.program.start()
     return stands.outcomes()
-
-
-def cannot_be_hit(stand: Stand, record: dict[str, Any]) -> bool:
-    return record["state"] in ENDED or (stand.only_looks and record["state"] == "running")
 
 
 @pytest.fixture(scope="module")
