@@ -206,6 +206,7 @@ class Move(Ending):
                 if source.is_broken or target.is_broken:
                     return self._mended()
                 if moving:
+                    unsettled = None
                     self.steering.obey()
                     self.task.wait(POLL_SECONDS)
                     continue
@@ -217,6 +218,7 @@ class Move(Ending):
                         raise
                 self.task.wait(POLL_SECONDS)
                 continue
+            unsettled = None
             if moving and source.state != "unknown" and not source.is_split:
                 # It is the source's to say, however long that takes: in the last pause its QEMU waits for a lost target until TCP
                 # gives up, and has the guest run on then.

@@ -153,6 +153,13 @@ def test_a_source_that_waits_for_a_lost_target_is_followed_until_it_gives_up(clo
         observed(Move, clock, [*[(True, SENT, LOST)] * looks, (False, RUNS, LOST)])
 
 
+def test_what_did_not_go_together_before_a_host_was_lost_is_given_its_time_again(clock: Clock) -> None:
+    lost = [(True, RUNS, LOST)] * 40
+    said = [(False, RUNS, SENT), *lost, (False, RUNS, SENT), (False, RUNS, GONE)]
+    with pytest.raises(Failed, match="running on kvm1"):
+        observed(Move, clock, said)
+
+
 def test_a_host_that_answers_again_is_not_waited_for_any_more(clock: Clock) -> None:
     task = Asked(clock)
     waited: list[Any] = []
