@@ -16,6 +16,7 @@ from hosts.models import Host, NetworkFilter, Operation, User
 from hosts.operations.filter_base import define_command, read
 from hosts.operations.kind import Refused, Subject
 from hosts.operations.network_base import look_again, only
+from hosts.operations.seen import until_seen
 from hosts.operations.storage_base import NotNow, ResourceKind
 from hosts.operations.task import Task
 
@@ -63,6 +64,7 @@ class FilterDefine(ResourceKind):
             one.define(task.arguments["definition"])
         finally:
             look_again(task)
+        until_seen(task, NetworkFilter.objects.filter(host=task.host, name=one.name, absent_since=None))
         return {"filter": one.name}
 
     def recover(self, task: Task) -> dict[str, Any]:

@@ -34,8 +34,10 @@ class NetworkAutostart(NetworkKind):
         return virsh("net-autostart", subject.name, *([] if arguments.get("enabled", True) else ["--disable"]))
 
     def run(self, task: Task) -> dict[str, Any]:
-        self.network(task).set_autostart(task.arguments["enabled"])
+        network = self.network(task)
+        network.set_autostart(task.arguments["enabled"])
         self.look_again(task)
+        self.until_seen(task, network, autostart=task.arguments["enabled"])
         return {"autostart": task.arguments["enabled"]}
 
     # Doing it twice is the same as doing it once.

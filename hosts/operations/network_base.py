@@ -6,10 +6,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from hosts import network_tree, notify
 from hosts.models import Network, NetworkClaim, Operation, User
+from hosts.operations import seen
 from hosts.operations.kind import InvalidArguments, Refused, Subject, no_argument
 from hosts.operations.storage_base import LONGEST, ResourceKind
 from hosts.operations.task import Task
@@ -56,6 +58,11 @@ class NetworkKind(ResourceKind):
     def look_again(self, task: Task) -> None:
         """Have the mirror read the host's networks."""
         look_again(task)
+
+    def until_seen(self, task: Task, network: Any, **columns: Any) -> None:
+        """Wait until the mirror has it so, or as gone."""
+        rows = Network.objects.filter(host=task.host, uuid=network.uuid)
+        seen.until_seen(task, rows.filter(Q(**columns) | Q(absent_since__isnull=False)))
 
 
 def look_again(task: Task) -> None:

@@ -16,6 +16,7 @@ from hosts.models import Host, Network, Operation, User
 from hosts.network_modes import MODES
 from hosts.operations.kind import Refused, Subject, Uncertain
 from hosts.operations.network_base import flag, look_again
+from hosts.operations.seen import until_seen
 from hosts.operations.storage_base import NotNow, ResourceKind, follow
 from hosts.operations.storage_base import virsh as virsh_line
 from hosts.operations.task import Task
@@ -78,6 +79,8 @@ class NetworkDefine(ResourceKind):
             raise
         finally:
             look_again(task)
+        there = Network.objects.filter(host=task.host, uuid=arguments["uuid"], absent_since=None)
+        until_seen(task, there.filter(active=arguments["start"], autostart=arguments["autostart"]))
         return {"network": arguments["uuid"], "active": arguments["start"]}
 
     def _make(self, task: Task, network: Any) -> None:

@@ -33,6 +33,7 @@ class NetworkStart(NetworkKind):
             follow(task, network.connection, network.begin_start())
         finally:
             self.look_again(task)
+        self.until_seen(task, network, active=True)
         return {"active": True}
 
     def recover(self, task: Task) -> dict[str, Any]:

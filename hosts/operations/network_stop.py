@@ -44,6 +44,7 @@ class NetworkStop(NetworkKind):
             follow(task, network.connection, network.begin_stop())
         finally:
             self.look_again(task)
+        self.until_seen(task, network, active=False)
         return {"active": False}
 
     def recover(self, task: Task) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class PoolAutostart(PoolKind):
         pool = self.pool(task)
         pool.set_autostart(task.arguments["enabled"])
         self.look_again(task, pool)
+        self.until_seen(task, pool, autostart=task.arguments["enabled"])
         return {"autostart": task.arguments["enabled"]}
 
     # Doing it twice is the same as doing it once.

@@ -16,6 +16,7 @@ from hosts.hypervisor.errors import Failed, HypervisorError, NotFound
 from hosts.hypervisor.sentences import say
 from hosts.models import Host, Operation, OperationSecret, StoragePool, StorageTypes, User
 from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain, no_argument
+from hosts.operations.seen import until_seen
 from hosts.operations.storage_base import NotNow, StorageKind, follow
 from hosts.operations.task import Task
 from hosts.storage_types import TYPES, PoolType
@@ -114,6 +115,8 @@ class PoolDefine(StorageKind):
             raise
         finally:
             notify.look_again(task.host.pk, f"pool:{arguments['uuid']}")
+        there = StoragePool.objects.filter(host=task.host, uuid=arguments["uuid"], absent_since=None)
+        until_seen(task, there.filter(active=arguments["start"], autostart=arguments["autostart"]))
         return {"pool": arguments["uuid"], "active": arguments["start"]}
 
     def _make(self, task: Task, pool: Any) -> None:

@@ -32,6 +32,7 @@ class PoolStart(PoolKind):
             follow(task, pool.connection, pool.begin_start())
         finally:
             self.look_again(task, pool)
+        self.until_seen(task, pool, active=True)
         return {"active": True}
 
     def recover(self, task: Task) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class PoolStop(PoolKind):
             follow(task, pool.connection, pool.begin_stop())
         finally:
             self.look_again(task, pool)
+        self.until_seen(task, pool, active=False)
         return {"active": False}
 
     def recover(self, task: Task) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from hosts import notify
 from hosts.hypervisor.errors import Unreachable
 from hosts.hypervisor.sentences import say
 from hosts.models import Host, Operation, StoragePool, StorageVolume, User
+from hosts.operations import seen
 from hosts.operations.kind import Kind, Refused, Subject, Uncertain
 from hosts.operations.task import Task
 from hosts.storage_use import use_of
@@ -94,6 +96,11 @@ class PoolKind(StorageKind):
     def look_again(self, task: Task, pool: Any) -> None:
         """Have the mirror read it."""
         notify.look_again(task.host.pk, f"pool:{pool.uuid}")
+
+    def until_seen(self, task: Task, pool: Any, **columns: Any) -> None:
+        """Wait until the mirror has it so, or as gone."""
+        rows = StoragePool.objects.filter(host=task.host, uuid=pool.uuid)
+        seen.until_seen(task, rows.filter(Q(**columns) | Q(absent_since__isnull=False)))
 
 
 def require_there(pool: StoragePool) -> None:

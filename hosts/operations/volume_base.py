@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from hosts import notify, storage_names
 from hosts.hypervisor.errors import NotFound
 from hosts.models import Operation, StoragePool, StorageVolume, User
+from hosts.operations import seen
 from hosts.operations.kind import InvalidArguments, Refused, Subject, Uncertain, no_argument
 from hosts.operations.storage_base import (
     LONGEST,
@@ -78,6 +79,11 @@ def look_again(pool: StoragePool) -> None:
         rows = list(StoragePool.objects.filter(shared_key=pool.shared_key, absent_since=None))
     for row in rows:
         notify.look_again(row.host_id, f"pool:{row.uuid}")
+
+
+def until_seen(task: Task, pool: StoragePool, name: str, **columns: Any) -> None:
+    """Wait until the mirror has the volume, and so."""
+    seen.until_seen(task, StorageVolume.objects.filter(pool=pool, name=name, absent_since=None, **columns))
 
 
 def check_pool(kind: StorageKind, pool: StoragePool) -> None:

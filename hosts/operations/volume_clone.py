@@ -26,6 +26,7 @@ from hosts.operations.volume_base import (
     refuse_long,
     refuse_open,
     refuse_taken,
+    until_seen,
     volumes_of,
     wait_until_made,
 )
@@ -79,6 +80,7 @@ class VolumeClone(VolumeKind):
             follow_growth(task, volumes, volumes.begin_clone(text, row.name), name, record.allocation)
         finally:
             look_again(row.pool)
+        until_seen(task, row.pool, name)
         return {"path": volumes.read(name).path, "name": name}
 
     def recover(self, task: Task) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from hosts.operations.volume_base import (
     refuse_long,
     refuse_taken,
     size_of,
+    until_seen,
     volumes_of,
     wait_until_made,
 )
@@ -126,6 +127,7 @@ class VolumeCreate(StorageKind):
             follow_growth(task, volumes, volumes.begin_create(text, metadata=metadata), name, int(allocate or 0))
         finally:
             look_again(pool)
+        until_seen(task, pool, name)
         return {"path": volumes.read(name).path}
 
     def recover(self, task: Task) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hosts.operations.kind import Cancelled, Refused, Subject, Uncertain
 from hosts.operations.presenter import size
 from hosts.operations.storage_base import NotNow, follow
 from hosts.operations.task import Task
-from hosts.operations.volume_base import check_pool, look_again, refuse_long, refuse_taken, volumes_of
+from hosts.operations.volume_base import check_pool, look_again, refuse_long, refuse_taken, until_seen, volumes_of
 from hosts.operations.volume_create import VolumeCreate, is_block
 from hosts.storage_types import type_of
 from hosts.storage_volume_xml import volume
@@ -96,6 +96,7 @@ class FillKind(VolumeCreate):
         record = volumes.read(name)
         fillings.set_by_operation(task.operation, partial=False)
         look_again(pool)
+        until_seen(task, pool, name, format=record.format)
         found = {"path": record.path, "name": name, "size": filling.size, "format": record.format}
         return found | ({"checksum": filling.digest} if filling.digest else {})
 

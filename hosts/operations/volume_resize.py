@@ -20,6 +20,7 @@ from hosts.operations.volume_base import (
     refuse_below,
     refuse_open,
     size_of,
+    until_seen,
     volumes_of,
 )
 from hosts.storage_types import type_of
@@ -72,6 +73,7 @@ class VolumeResize(VolumeKind):
             follow(task, volumes.connection, volumes.begin_resize(row.name, wanted, shrink=shrink))
         finally:
             look_again(row.pool)
+        until_seen(task, row.pool, row.name, capacity__gte=wanted, **({"capacity__lt": before} if shrink else {}))
         return {"capacity": wanted, "before": before}
 
     def recover(self, task: Task) -> dict[str, Any]:

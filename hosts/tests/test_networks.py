@@ -152,24 +152,24 @@ def uuid_in(text: str) -> str:
 # --- changes
 
 
-def test_a_network_is_stopped_started_and_set_to_start_with_the_host(there, do, eventually):
+def test_a_network_is_stopped_started_and_set_to_start_with_the_host(there, do):
     row = Network.objects.get(name="lan")
     ended = do("network-stop", row)
     assert (ended.state, ended.virsh) == ("succeeded", "virsh net-destroy lan") and not there.network().isActive()
-    eventually(seen("lan", active=False))
+    assert seen("lan", active=False)()
     assert do("network-start", row).state == "succeeded" and there.network().isActive()
-    eventually(seen("lan", active=True))
+    assert seen("lan", active=True)()
     for enabled in (True, False):
         assert do("network-autostart", row, enabled=enabled).state == "succeeded"
         assert bool(there.network().autostart()) is enabled
-        eventually(seen("lan", autostart=enabled))
+        assert seen("lan", autostart=enabled)()
 
 
-def test_a_network_is_defined_started_and_seen(there, do, eventually):
+def test_a_network_is_defined_started_and_seen(there, do):
     fields = WHOLE["nat"] | {"bridge": "virbr9"}
     ended = do("network-define", there.host, mode="nat", name="fresh", start=True, autostart=True, **fields)
     assert ended.state == "succeeded", ended.error
-    row = eventually(seen("fresh", active=True, autostart=True))
+    row = seen("fresh", active=True, autostart=True)()
     assert (str(row.uuid), row.bridge) == (ended.result["network"], "virbr9")
     assert "virsh net-define /dev/stdin" in ended.virsh and "virsh net-start fresh" in ended.virsh
     assert presenter.present(ended, ended.actor)["subject_url"] == row.get_absolute_url()

@@ -49,23 +49,23 @@ def seen(pool, **columns):
 def test_a_pool_is_stopped_started_refreshed_and_set_to_start_with_the_host(there, pool, do, eventually):  # noqa: F811
     assert do("pool-stop", pool).state == "succeeded"
     assert not there.pool("mine").isActive()
-    eventually(seen(pool, active=False))
+    assert seen(pool, active=False)()
     assert do("pool-start", pool).state == "succeeded"
-    eventually(seen(pool, active=True))
+    assert seen(pool, active=True)()
     there.make_volume("copied", "mine")
     assert do("pool-refresh", pool).state == "succeeded"
     eventually(lambda: StorageVolume.objects.filter(pool=pool, name="copied").exists())
     for enabled in (True, False):
         assert do("pool-autostart", pool, enabled=enabled).state == "succeeded"
         assert bool(there.pool("mine").autostart()) is enabled
-        eventually(seen(pool, autostart=enabled))
+        assert seen(pool, autostart=enabled)()
 
 
-def test_a_pool_is_defined_built_started_and_seen(there, do, eventually):  # noqa: F811
+def test_a_pool_is_defined_built_started_and_seen(there, do):  # noqa: F811
     there.host.refresh_from_db()
     ended = do("pool-define", there.host, type="dir", name="fresh", path="/srv/fresh", start=True, autostart=True)
     assert ended.state == "succeeded", ended.error
-    row = eventually(lambda: StoragePool.objects.filter(name="fresh", active=True, autostart=True).first())
+    row = StoragePool.objects.get(name="fresh", active=True, autostart=True)
     assert (str(row.uuid), row.path) == (ended.result["pool"], "/srv/fresh")
     assert "pool-define-as fresh dir --target /srv/fresh" in ended.virsh
     assert presenter.present(ended, ended.actor)["subject_url"] == row.get_absolute_url()

@@ -47,15 +47,15 @@ def volume(name):
     return lambda: StorageVolume.objects.filter(name=name, absent_since=None).first()
 
 
-def test_a_volume_is_made_copied_and_deleted(there, pool, do, eventually):  # noqa: F811
+def test_a_volume_is_made_copied_and_deleted(there, pool, do):  # noqa: F811
     made = do("volume-create", pool, name="new.qcow2", capacity=GIB)
     assert made.state == "succeeded" and made.result["path"] == "/default-pool/new.qcow2"
     assert "vol-create-as default-pool new.qcow2 1073741824 --format qcow2" in made.virsh
-    row = eventually(volume("new.qcow2"))
+    row = volume("new.qcow2")()
     assert (row.capacity, row.format) == (GIB, "qcow2")
     assert presenter.present(made, made.actor)["subject_url"] == row.get_absolute_url()
     assert do("volume-clone", row, name="copy.qcow2").state == "succeeded"
-    copy = eventually(volume("copy.qcow2"))
+    copy = volume("copy.qcow2")()
     assert do("volume-delete", copy).state == "succeeded"
     assert not StorageVolume.objects.filter(pk=copy.pk).exists()
     assert there.volumes() == ["first.qcow2", "new.qcow2"]

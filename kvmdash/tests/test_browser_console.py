@@ -67,7 +67,7 @@ def running_on(program, host):
     if not found:
         # Those who came before may have moved all of them away.
         name = program.running("cache-1")
-        assert program.do(name, "migrate", host=host)["state"] == "succeeded"
+        program.done(name, "migrate", host=host)
         found = [wait_until(lambda: (vm := program.vm(name))["host"] == host and vm, 30, f"{name} to be on {host}")]
     return min(found, key=lambda vm: vm["name"] == "dirty-1")
 
@@ -241,10 +241,10 @@ def test_the_soft_keyboard_of_a_phone_types(enter, program):
 def test_a_machine_that_stops_says_so_and_its_console_comes_back_with_it(enter, program):
     page, vm = enter("olga"), running_on(program, "kvm3")
     open_console(page, vm)
-    assert program.do(vm["name"], "destroy")["state"] == "succeeded"
+    program.done(vm["name"], "destroy")
     state(page, "off")
     assert page.locator("[data-console-veil] [data-console-do=retry]").is_visible()
-    assert program.do(vm["name"], "start")["state"] == "succeeded"
+    program.done(vm["name"], "start")
     state(page, "connected")
 
 
@@ -259,7 +259,7 @@ def test_the_console_follows_a_machine_that_is_moved(enter, program):
           new MutationObserver(note).observe(root, { attributeFilter: ["data-state"] });
         }"""
     )
-    assert program.do(vm["name"], "migrate", host="kvm1")["state"] == "succeeded"
+    program.done(vm["name"], "migrate", host="kvm1")
     wait_until(lambda: page.evaluate("window.states.at(-1) === 'connected'"), 40, "the console on the other host")
     wait_until(lambda: whole_lit(page) > 200, 30, "something on the screen")
 
@@ -269,9 +269,9 @@ def test_the_console_goes_on_by_itself_after_a_save_and_a_restore(enter, program
     page, vm = enter("olga"), running_on(program, "kvm1")
     open_console(page, vm, part)
     before = shell_lit(page)
-    assert program.do(vm["name"], "managed-save")["state"] == "succeeded"
+    program.done(vm["name"], "managed-save")
     state(page, "off")
-    assert program.do(vm["name"], "start")["state"] == "succeeded"
+    program.done(vm["name"], "start")
     state(page, "connected")
     wait_until(lambda: shell_lit(page) > before - 10 * CURSOR, 60, "the screen as it was")
     focus(page)
@@ -288,7 +288,7 @@ def test_the_console_stays_through_a_reboot(enter, program):
     focus(page)
     page.keyboard.type(WORDS)
     wait_until(lambda: shell_lit(page) > before + 10 * CURSOR, 30, "the letters on the guest's screen")
-    assert program.do(vm["name"], "reset")["state"] == "succeeded"
+    program.done(vm["name"], "reset")
     wait_until(
         lambda: 2000 < shell_lit(page) <= before + CURSOR, 60, "a shell without what was typed into the last one"
     )
@@ -308,7 +308,7 @@ def test_the_console_in_a_window_follows_a_move_and_is_for_the_right_host(enter,
     tickets = []
     page.on("request", lambda request: tickets.append(request.url) if request.url.endswith("/ticket/") else None)
     before = shell_lit(page)
-    assert program.do(vm["name"], "migrate", host=target)["state"] == "succeeded"
+    program.done(vm["name"], "migrate", host=target)
     # What the browser tells is heard while the page is asked something.
     wait_until(lambda: page.evaluate("1") and tickets, 30, "a new ticket to be asked for")
     state(page, "connected")

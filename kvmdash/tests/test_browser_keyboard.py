@@ -197,6 +197,22 @@ def test_no_verb_of_the_page_is_out_of_the_keyboards_reach(page):
         open_dialog(page).wait_for(state="detached")
 
 
+def test_a_form_that_is_sent_the_moment_it_is_seen_does_not_leave_the_page(page, desk):
+    page.evaluate(
+        """() => document.addEventListener("htmx:afterSwap", ({ detail }) => {
+          const form = detail.target.querySelector("form");
+          form.title.value = "At once";
+          setTimeout(() => form.requestSubmit());
+        }, { once: true })"""
+    )
+    before = desk.get("operations?page_size=1")["count"]
+    press_verb(page, "set-metadata")
+    wait_until(lambda: desk.get("operations?page_size=1")["count"] == before + 1, 20, "it to be asked for")
+    wait_until(lambda: desk.vm("desk-1")["title"] == "At once", 20)
+    open_dialog(page).wait_for(state="detached")
+    assert page.url.partition("#")[0].endswith(f"/vms/{desk.vm('desk-1')['uuid']}/")
+
+
 def test_a_dialog_keeps_the_focus_and_escape_gives_it_back(page, desk):
     before = desk.get("operations?page_size=1")["count"]
     ready(page, "start")

@@ -142,16 +142,16 @@ def test_the_console_goes_on_by_itself_after_a_stop_and_a_move(enter, program):
     look_at(page, program, name)
     shell(page)
     says(page, "before")
-    assert program.do(name, "destroy")["state"] == "succeeded"
+    program.done(name, "destroy")
     state(page, "waiting")
     assert page.locator("[data-serial-strip]").is_visible()
-    assert program.do(name, "start")["state"] == "succeeded"
+    program.done(name, "start")
     state(page, "open")
     shows(page, "started, root shell", 60)
     shows(page, "before")
     target = next(host for host in ("kvm1", "kvm2") if host != program.vm(name)["host"])
     shell(page)
-    assert program.do(name, "migrate", host=target)["state"] == "succeeded"
+    program.done(name, "migrate", host=target)
     wait_until(lambda: target in page.inner_text("[data-serial-state]"), 40, "the console on the other host")
     says(page, "moved")
     assert page.complaints == []

@@ -89,7 +89,7 @@ def test_file_systems_that_somebody_else_froze_can_be_thawed_and_trimmed(program
     lab_cluster.virsh(holder(lab_cluster, guest), "domfsfreeze", guest)
     thawed = program.do(guest, "fs-thaw")
     assert thawed["state"] == "succeeded" and thawed["result"]["thawed"] == 1, thawed
-    assert program.do(guest, "fs-trim")["state"] == "succeeded"
+    program.done(guest, "fs-trim")
 
 
 def test_a_guest_that_is_off_has_no_agent_to_ask(program, lab_cluster) -> None:

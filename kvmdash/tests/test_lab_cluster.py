@@ -22,9 +22,9 @@ def booted_on(program, host):
     guest = next((name for name in ("web-1", "web-2") if program.vm(name)["host"] == host), "db-1")
     program.running(guest)
     if program.vm(guest)["host"] != host:
-        assert program.do(guest, "migrate", host=host)["state"] == "succeeded"
+        program.done(guest, "migrate", host=host)
         wait_until(lambda: program.vm(guest)["host"] == host, 30, "it to be seen there")
-    assert program.do(guest, "destroy")["state"] == "succeeded"
+    program.done(guest, "destroy")
     return program.running(guest)
 
 
@@ -57,9 +57,9 @@ def test_what_virsh_does_is_seen_here(program, lab_cluster):
 def test_what_is_done_here_is_seen_by_virsh(program, lab_cluster):
     guest = "cache-1"
     host = program.vm(guest)["host"]
-    assert program.do(guest, "suspend")["state"] == "succeeded"
+    program.done(guest, "suspend")
     assert lab_cluster.state(host, guest) == "paused"
-    assert program.do(guest, "resume")["state"] == "succeeded"
+    program.done(guest, "resume")
     assert lab_cluster.state(host, guest) == "running"
 
 
@@ -71,19 +71,19 @@ def test_addresses_come_from_the_agent_inside_the_guest(program):
 def test_a_booted_guest_shuts_down_when_asked_and_starts_again(program, lab_cluster):
     wait_until(agent_answers(program, "web-2"), 120, "web-2 to have booted")
     host = program.vm("web-2")["host"]
-    assert program.do("web-2", "shutdown", wait=90)["state"] == "succeeded"
+    program.done("web-2", "shutdown", wait=90)
     assert lab_cluster.state(host, "web-2") == "shut off"
     wait_until(lambda: program.vm("web-2")["power_state"] == "shutoff")
-    assert program.do("web-2", "start")["state"] == "succeeded"
+    program.done("web-2", "start")
     assert is_running(lab_cluster, host, "web-2")
 
 
 def test_saved_memory_is_restored_by_the_next_start(program, lab_cluster):
     host = program.vm("cache-1")["host"]
-    assert program.do("cache-1", "managed-save")["state"] == "succeeded"
+    program.done("cache-1", "managed-save")
     wait_until(lambda: program.vm("cache-1")["managed_save"])
     assert not is_running(lab_cluster, host, "cache-1")
-    assert program.do("cache-1", "start")["state"] == "succeeded"
+    program.done("cache-1", "start")
     wait_until(lambda: program.vm("cache-1")["power_reason"] == "restored")
 
 
@@ -102,7 +102,7 @@ def test_a_guest_with_a_network_disk_moves_without_stopping(program, lab_cluster
 def test_a_paused_guest_arrives_paused_and_is_told_from_a_copy_that_never_got_its_memory(program, lab_cluster):
     guest = program.running("db-1")
     target = other_host(program, guest)
-    assert program.do(guest, "suspend")["state"] == "succeeded"
+    program.done(guest, "suspend")
     ended = program.do(guest, "migrate", host=target, undefine_source=False)
     assert (ended["state"], ended["result"]["state"]) == ("succeeded", "paused"), ended
     # What migrate.py goes by when it finds a paused guest at a target: (migration) is one that is still to be filled.
@@ -216,7 +216,7 @@ def test_a_host_that_is_cut_off_keeps_its_guests_here_and_comes_back_alone(progr
         wait_until(lambda: program.get("hosts/kvm2")["state"] != "connected", 20, "the silence to be noticed")
         assert {vm["name"] for vm in program.get("vms?host=kvm2")["items"]} == guests
         elsewhere = next(vm["name"] for vm in program.get("vms?page_size=200")["items"] if vm["name"] not in guests)
-        assert program.do(elsewhere, "set-metadata", title="x")["state"] == "succeeded"
+        program.done(elsewhere, "set-metadata", title="x")
     finally:
         lab_cluster.join("kvm2")
     wait_until(lambda: program.get("hosts/kvm2")["state"] == "connected", 90, "the host to come back")

@@ -29,7 +29,7 @@ def test_the_screen_of_a_guest_is_read_on_tcp_tls_and_ssh_hosts(program, lab_clu
     names = lab_cluster.virsh(host, "list", "--name").split()
     if not names:
         names = [program.running("cache-1")]
-        assert program.do(names[0], "migrate", host=host)["state"] == "succeeded"
+        program.done(names[0], "migrate", host=host)
         wait_until(lambda: program.vm(names[0])["host"] == host)
     program.running(names[0])
     with open_console(program, names[0]).greet() as viewer:
@@ -59,16 +59,16 @@ def test_two_watch_one_guest(program):
 def test_a_guest_that_is_switched_off_closes_its_console(program):
     program.running("cache-1")
     with open_console(program, "cache-1").greet() as viewer:
-        assert program.do("cache-1", "destroy")["state"] == "succeeded"
+        program.done("cache-1", "destroy")
         assert viewer.close_code() == 4404
-    assert program.do("cache-1", "start")["state"] == "succeeded"
+    program.done("cache-1", "start")
 
 
 def test_a_guest_that_migrates_closes_its_console_with_that_word(program):
     program.running("db-1")
     target = next(name for name in ("kvm1", "kvm2") if name != program.vm("db-1")["host"])
     with open_console(program, "db-1").greet() as viewer:
-        assert program.do("db-1", "migrate", host=target)["state"] == "succeeded"
+        program.done("db-1", "migrate", host=target)
         assert viewer.close_code() == 4410
     with open_console(program, "db-1").greet() as viewer:
         assert viewer.picture()

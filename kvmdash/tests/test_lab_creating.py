@@ -121,7 +121,7 @@ def test_a_guest_is_copied_whole_and_as_one_that_lies_on_a_template(program, lab
         "vms", {"name": "linked", "host": "kvm1", "road": "clone", "source": source, "linked": True}
     )
     assert status == 409 and "template" in answer["detail"]
-    assert program.do("original", "template", enabled=True)["state"] == "succeeded"
+    program.done("original", "template", enabled=True)
     wait_until(lambda: program.vm("original")["template"], 30)
     ended = do(program, "vms", name="linked", road="clone", source=source, linked=True)
     assert ended["state"] == "succeeded", ended

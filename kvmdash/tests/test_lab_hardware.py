@@ -120,21 +120,21 @@ def test_a_processor_is_plugged_into_a_guest_that_runs(program, lab_cluster):
     assert "2" in lab_cluster.virsh(host, "vcpucount", "build-1", "--active", "--live")
     result = succeeded(program.do("build-1", "vcpus", count=3, maximum=4))
     assert result["live"] == [] and result["next_boot"] == ["3 processors", "room for 4 processors"]
-    assert program.do("build-1", "destroy")["state"] == "succeeded"
+    program.done("build-1", "destroy")
 
 
 def test_a_guest_that_does_not_let_go_is_reported_and_may_do_so_later(program, lab_cluster):
     up(program, lab_cluster, "web-2")
     assert succeeded(program.do("web-2", "device-add", type="watchdog", set={"model": "i6300esb"}))["live"]
     before = stored(lab_cluster, program, "web-2")
-    assert program.do("web-2", "suspend")["state"] == "succeeded"
+    program.done("web-2", "suspend")
     wait_until(lambda: program.vm("web-2")["power_state"] == "paused")
     ended = program.do("web-2", "device-remove", device="watchdogs[i6300esb]")
     assert ended["state"] == "failed", ended
     assert "did not let go of watchdogs[i6300esb]" in ended["error"]["message"]
     assert "Its definition is as it was" in ended["error"]["message"]
     assert stored(lab_cluster, program, "web-2") == before and "<watchdog" in live(lab_cluster, program, "web-2")
-    assert program.do("web-2", "resume")["state"] == "succeeded"
+    program.done("web-2", "resume")
     wait_until(lambda: "<watchdog" not in live(lab_cluster, program, "web-2"), 60, "the guest to let go after all")
     # It is in the definition alone now.
     result = succeeded(program.do("web-2", "device-remove", device="watchdogs[i6300esb]"))
@@ -171,4 +171,4 @@ def test_a_guest_that_does_not_shut_down_runs_on_as_it_was(program, lab_cluster)
     assert "did not shut down within 1 s" in ended["error"]["message"]
     assert "It runs on as it was" in ended["error"]["message"]
     assert lab_cluster.virsh(host, "domid", "dirty-1").strip() == before
-    assert program.do("dirty-1", "destroy")["state"] == "succeeded"
+    program.done("dirty-1", "destroy")

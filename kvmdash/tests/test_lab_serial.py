@@ -64,7 +64,7 @@ def test_the_shell_on_the_serial_line_answers(program, lab_cluster, host):
     names = lab_cluster.virsh(host, "list", "--name").split()
     if not names:
         names = [program.running("cache-1")]
-        assert program.do(names[0], "migrate", host=host)["state"] == "succeeded"
+        program.done(names[0], "migrate", host=host)
         wait_until(lambda: program.vm(names[0])["host"] == host)
     with look_at(program, program.running(names[0])) as viewer:
         assert viewer.told(state="open").status["host"] == host
@@ -82,21 +82,21 @@ def test_it_goes_on_after_a_reset_a_stop_a_save_and_a_move(program):
     name = program.running("db-1")
     with look_at(program, name) as viewer:
         shell(viewer)
-        assert program.do(name, "reset")["state"] == "succeeded"
+        program.done(name, "reset")
         viewer.sees(b"started, root shell")
         shell(viewer)
-        assert program.do(name, "destroy")["state"] == "succeeded"
+        program.done(name, "destroy")
         viewer.told(state="waiting", why="off")
-        assert program.do(name, "start")["state"] == "succeeded"
+        program.done(name, "start")
         viewer.live = b""
         viewer.sees(b"started, root shell")
         shell(viewer)
-        assert program.do(name, "managed-save")["state"] == "succeeded"
+        program.done(name, "managed-save")
         viewer.told(state="waiting", why="off")
-        assert program.do(name, "start")["state"] == "succeeded"
+        program.done(name, "start")
         echo(shell(viewer), "restored")
         target = other_host(program, name)
-        assert program.do(name, "migrate", host=target)["state"] == "succeeded"
+        program.done(name, "migrate", host=target)
         viewer.told(state="open", host=target)
         echo(shell(viewer), "moved")
         assert viewer.websocket.close_code is None

@@ -35,10 +35,10 @@ def test_a_running_guest_goes_back_to_the_moment_of_its_snapshot(program, lab_cl
     wait_until(lambda: names(program, guest) == ["moment"])
     lab_cluster.virsh(host, "suspend", guest)
     wait_until(lambda: program.vm(guest)["power_state"] == "paused")
-    assert program.do(guest, "snapshot-revert", name="moment")["state"] == "succeeded"
+    program.done(guest, "snapshot-revert", name="moment")
     assert lab_cluster.state(host, guest) == "running"
     wait_until(lambda: program.vm(guest)["power_state"] == "running")
-    assert program.do(guest, "snapshot-delete", name="moment")["state"] == "succeeded"
+    program.done(guest, "snapshot-delete", name="moment")
     assert lab_cluster.virsh(host, "snapshot-list", guest, "--name").split() == []
     wait_until(lambda: names(program, guest) == [])
 
@@ -73,7 +73,7 @@ def test_a_schedule_takes_snapshots_by_itself_and_merges_the_oldest_away(program
     assert program.get(f"vms/{uuid}/schedules")[0]["taken"] == second
     forget = "from vms.models import SnapshotSchedule as S; S.objects.all().delete()"
     program.manage("shell", "-v0", "-c", forget)
-    assert program.do(guest, "snapshot-delete", name=second[0])["state"] == "succeeded"
+    program.done(guest, "snapshot-delete", name=second[0])
 
 
 def turn(program, lab, uuid, host, guest, before):

@@ -48,7 +48,7 @@ def before(host: TestHost) -> Any:
     program.start()
     wait_until(lambda: connected(program), 60, "the host to be connected")
     wait_until(lambda: program.get("vms?q=kept")["items"], 30, "the guest to be seen")
-    assert program.do("kept", "start")["state"] == "succeeded"
+    program.done("kept", "start")
     yield program
     program.stop()
     shutil.rmtree(program.folder, ignore_errors=True)
@@ -59,7 +59,7 @@ def backup(before: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Taken while it runs; afterwards it goes on, and what comes then is not in it."""
     folder: Path = tmp_path_factory.mktemp("backup") / "new"
     before.manage("backup", str(folder))
-    assert before.do("kept", "suspend")["state"] == "succeeded"
+    before.done("kept", "suspend")
     before.stop()
     return folder
 
@@ -91,7 +91,7 @@ def test_what_was_there_is_there_again_and_goes_on(before: Program, backup: Path
         wait_until(lambda: connected(program), 60, "the host to be connected again")
         # What happened after the backup is read from the host itself.
         wait_until(lambda: program.vm("kept")["power_state"] == "paused", 30, "the guest to be as it is")
-        assert program.do("kept", "resume")["state"] == "succeeded"
+        program.done("kept", "resume")
         assert program.manage("shell", "-v0", "-c", SECRET).splitlines()[-1] == "hunter2-hunter2"
     finally:
         program.stop()

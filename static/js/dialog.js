@@ -1,5 +1,6 @@
 // Dialogs: <button data-dialog="/url/"> reads a fragment into the page's dialog; a form in it is sent with htmx into
 // #dialog-body (422 shows it again with its errors) and the view closes the dialog with HX-Trigger: dialog-close.
+// A form is htmx's only once it has settled: base.html has that happen at once, or a quick Enter would send it past htmx.
 
 import { delegate, find, findAll } from "./dom.js";
 

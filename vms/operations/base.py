@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from django.db import DatabaseError
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from hosts.hypervisor.errors import HypervisorError
 from hosts.hypervisor.sentences import say
 from hosts.models import User
+from hosts.operations import seen
 from hosts.operations.kind import Kind, Refused, Subject, Uncertain
 from hosts.operations.task import Task
 from vms.models import VirtualMachine
 
 PowerState = VirtualMachine.PowerState
-#: seconds the mirror is waited for at most, and between two looks at it
-SEEN_SECONDS = 2.0
-SEEN_EVERY = 0.05
 
 
 class GuestKind(Kind):
@@ -82,16 +78,9 @@ class GuestKind(Kind):
 
 
 def until_seen(task: Task, states: Iterable[str]) -> None:
-    """Wait until the pages show one of ``states``, or the guest as gone: whoever hears of the success and asks for the next
-    thing must not be refused for how it was before. It was done in any case, so that the wait is short and nothing fails by it.
-    """
+    """Wait until the pages show one of ``states``, or the guest as gone (:mod:`hosts.operations.seen`)."""
     shown = Q(power_state__in=tuple(states)) | Q(absent_since__isnull=False) | ~Q(host=task.operation.host_id)
-    until = time.monotonic() + SEEN_SECONDS
-    try:
-        while time.monotonic() < until and not VirtualMachine.objects.filter(shown, pk=task.uuid).exists():
-            task.wait(SEEN_EVERY)
-    except DatabaseError as error:
-        task.log(f"What the pages show was not waited for: {error}", "warning")
+    seen.until_seen(task, VirtualMachine.objects.filter(shown, pk=task.uuid))
 
 
 def virsh(command: str, subject: Subject, *more: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from hosts.hypervisor.errors import Failed, HypervisorError, Unreachable
 from hosts.hypervisor.sentences import say
 from hosts.models import Operation, OperationSecret, User
 from hosts.operations.kind import Cancelled, Kind, Refused, Subject
+from hosts.operations.seen import until_seen
 from hosts.operations.storage_base import NotNow
 from hosts.operations.task import Task
 from vms.creation import command, wanted
@@ -25,7 +25,7 @@ from vms.creation.planning import plan
 from vms.creation.wanted import Place
 from vms.deleting import keeps
 from vms.models import VirtualMachine
-from vms.operations.base import SEEN_EVERY, SEEN_SECONDS, PowerState
+from vms.operations.base import PowerState
 from vms.operations.making import Making, take_back
 from vms.operations.volume_read_ova import refuse_changed
 
@@ -100,7 +100,7 @@ class Create(Kind):
                 say("The guest is made and stays; it could not be started: %(why)s", why=error),
                 code=error.code, domain=error.domain, detail=error.detail,
             ) from error  # fmt: skip
-        _until_there(task)
+        until_seen(task, VirtualMachine.objects.filter(pk=task.uuid, absent_since=None))
         return {"uuid": task.uuid, "name": made.frame.name}
 
     def recover(self, task: Task) -> dict[str, Any]:
@@ -147,11 +147,3 @@ def _told(error: object, left: list[str]) -> str:
     if left:
         return say("%(why)s These are still there, and nobody's: %(left)s.", why=why, left=", ".join(left))
     return say("%(why)s What was made of it has been removed again.", why=why)
-
-
-def _until_there(task: Task) -> None:
-    """Wait until the pages show it, so that whoever hears of the success finds it; it was done in any case."""
-    until = time.monotonic() + SEEN_SECONDS
-    there = VirtualMachine.objects.filter(pk=task.uuid, absent_since=None)
-    while time.monotonic() < until and not there.exists():
-        task.wait(SEEN_EVERY)

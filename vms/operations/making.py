@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -12,6 +11,7 @@ from hosts.hypervisor.errors import HypervisorError, NotFound, Unreachable
 from hosts.hypervisor.sentences import say
 from hosts.models import StoragePool, StorageVolume
 from hosts.operations.kind import Cancelled, Refused
+from hosts.operations.seen import until_gone
 from hosts.operations.storage_base import follow, told
 from hosts.operations.task import Task
 from hosts.operations.volume_base import follow_growth, look_again, wait_until_made
@@ -20,7 +20,6 @@ from vms.creation import seed
 from vms.creation.domain import mac_for
 from vms.creation.plan import DEVICES, NewVolume, Plan
 from vms.deleting import keeps
-from vms.operations.base import SEEN_EVERY, SEEN_SECONDS
 from vms.operations.unpacking import Unpacking, forget, note
 
 
@@ -161,9 +160,7 @@ def _until_gone(task: Task) -> None:
     """Wait until the pages show them no more: whoever hears of the failure may try again at once. No longer than that takes."""
     names = [name for _pool, name, _pool_name in task.operation.progress.get("made", [])]
     rows = StorageVolume.objects.filter(pool__host=task.host, name__in=names, absent_since=None)
-    until = time.monotonic() + SEEN_SECONDS
-    while names and time.monotonic() < until and rows.exists():
-        task.wait(SEEN_EVERY)
+    until_gone(task, rows)
 
 
 def _remove(task: Task, pool_uuid: str, name: str, pool_name: str) -> bool:
