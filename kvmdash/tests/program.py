@@ -138,7 +138,7 @@ class Program:
         )
         verb = {"shutoff": "start", "paused": "resume"}.get(self.vm(name)["power_state"])
         if verb is not None:
-            assert self.do(name, verb)["state"] == "succeeded"
+            self.done(name, verb)
         wait_until(lambda: self.vm(name)["power_state"] == "running", 30, f"{name} to run")
         return name
 
@@ -159,3 +159,9 @@ class Program:
     def do(self, name: str, verb: str, /, **arguments: Any) -> dict[str, Any]:
         """Ask and wait for the end."""
         return self.ended(self.ask(name, verb, **arguments))
+
+    def done(self, name: str, verb: str, /, **arguments: Any) -> dict[str, Any]:
+        """As :meth:`do`, of what must succeed."""
+        ended = self.do(name, verb, **arguments)
+        assert ended["state"] == "succeeded", ended
+        return ended
