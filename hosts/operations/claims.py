@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, Min, QuerySet
@@ -12,6 +15,7 @@ from django.utils import timezone
 from hosts.hypervisor.sentences import say
 from hosts.models import Operation
 from hosts.operations import queue
+from hosts.operations.kind import Pace, pace_of
 
 State = Operation.State
 
@@ -19,31 +23,48 @@ State = Operation.State
 def next_in_turn(hosts: set[int], free: int) -> Iterator[Operation]:
     """Waiting operations of ``hosts``, at most ``free``, so that no host and no bulk request has more than its share at a time.
 
-    Each host's single requests and each bulk request wait in a lane of their own: ten thousand guests to be started do not stand
-    before the one that a person wants to stop.
+    Each host's single requests and each bulk request wait in a lane of their own, and so do those of each :class:`Pace`: neither
+    ten thousand guests to be started nor eight that do not shut down stand before the one that a person wants to force off.
     """
     waiting = Operation.objects.filter(state=State.QUEUED, host_id__in=hosts)
-    lanes = list(waiting.values_list("host_id", "parent_id").annotate(first=Min("created_at")).order_by())
+    lanes = _lanes(waiting)
     if not lanes:
         return
-    running = Operation.objects.filter(state=State.RUNNING)
-    of_host, of_parent = _counted(running, "host_id"), _counted(running.exclude(parent=None), "parent_id")
-    for host_id, parent_id, _first in sorted(lanes, key=lambda lane: (lane[1] is not None, lane[2])):
-        room = min(free, settings.OPERATIONS_PER_HOST - of_host.get(host_id, 0))
+    of_host, of_parent = _running()
+    for (host_id, parent_id, pace), (_first, kinds) in sorted(
+        lanes.items(), key=lambda lane: (lane[0][1] is not None, lane[1][0])
+    ):
+        room = min(free, settings.OPERATIONS_PER_HOST - of_host[host_id, pace])
         if parent_id is not None:
-            room = min(room, settings.BULK_CONCURRENCY - of_parent.get(parent_id, 0))
+            room = min(room, settings.BULK_CONCURRENCY - of_parent[parent_id])
         if room <= 0:
             continue
-        lane = waiting.filter(host_id=host_id, parent_id=parent_id).order_by("created_at")
+        lane = waiting.filter(host_id=host_id, parent_id=parent_id, kind__in=kinds).order_by("created_at")
         chosen = list(lane.select_related("host")[:room])
         free -= len(chosen)
-        of_host[host_id] = of_host.get(host_id, 0) + len(chosen)
-        of_parent[parent_id] = of_parent.get(parent_id, 0) + len(chosen)
+        of_host[host_id, pace] += len(chosen)
+        of_parent[parent_id] += len(chosen)
         yield from chosen
 
 
-def _counted(running: QuerySet[Operation], column: str) -> dict[object, int]:
-    return dict(running.values_list(column).annotate(n=Count("id")).order_by())
+def _lanes(waiting: QuerySet[Operation]) -> dict[tuple[int, UUID | None, Pace], tuple[datetime, list[str]]]:
+    """(host, bulk request, pace) → when its first one was asked for, and the kinds that wait in it."""
+    lanes: dict[tuple[int, UUID | None, Pace], tuple[datetime, list[str]]] = {}
+    rows = waiting.values_list("host_id", "parent_id", "kind").annotate(first=Min("created_at")).order_by()
+    for host_id, parent_id, kind, first in rows:
+        before, kinds = lanes.get(key := (host_id, parent_id, pace_of(kind)), (first, []))
+        lanes[key] = (min(before, first), [*kinds, kind])
+    return lanes
+
+
+def _running() -> tuple[Counter[tuple[int, Pace]], Counter[UUID | None]]:
+    """How many run, by host and pace, and by bulk request."""
+    of_host, of_parent = Counter[tuple[int, Pace]](), Counter[UUID | None]()
+    rows = Operation.objects.filter(state=State.RUNNING).values_list("host_id", "parent_id", "kind")
+    for host_id, parent_id, kind, number in rows.annotate(n=Count("id")).order_by():
+        of_host[host_id, pace_of(kind)] += number
+        of_parent[parent_id] += number
+    return of_host, of_parent
 
 
 def settle_parents() -> None:

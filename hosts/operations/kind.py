@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.utils.translation import gettext as _
@@ -79,6 +80,8 @@ class Kind(ABC):
     changes: ClassVar[bool] = True
     #: long calls get a connection of their own: libvirtd serves five requests at a time for each
     own_connection: ClassVar[bool] = False
+    #: whether it is a guest or a person that it mostly waits for
+    patient: ClassVar[bool] = False
     #: whether the UUID of its subject is a guest's
     of_guest: ClassVar[bool] = True
     #: whether its subject is gone when it has succeeded, so that there is no page to point at
@@ -143,6 +146,22 @@ class Kind(ABC):
 
         Called again while the host cannot be reached. Called only when libvirt had been asked: before that, ``run`` is.
         """
+
+
+class Pace(StrEnum):
+    """How long operations of a kind keep their place among those of their host, so that the quick need not wait for the slow."""
+
+    QUICK = "quick"
+    SLOW = "slow"
+    PATIENT = "patient"
+
+
+def pace_of(name: str) -> Pace:
+    """The pace of a kind; one that no app knows any more ends at once."""
+    kind = registry.get(name)
+    if kind is None or not (kind.patient or kind.own_connection):
+        return Pace.QUICK
+    return Pace.PATIENT if kind.patient else Pace.SLOW
 
 
 def get(name: str) -> Kind:

@@ -35,6 +35,7 @@ class VolumeUpload(FillKind):
     name = "volume-upload"
     label = gettext_lazy("Upload volume")
     verb = "volume.upload"
+    patient = True
 
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         only(self.name, arguments, ("name", "size", "checksum", "fingerprint"))

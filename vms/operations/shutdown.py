@@ -30,6 +30,7 @@ class Shutdown(GuestKind):
     defines = False
     needs = (PowerState.RUNNING,)
     cancellable = True
+    patient = True
 
     def clean(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         unknown = set(arguments) - {"wait"}
