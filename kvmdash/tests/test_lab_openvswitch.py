@@ -10,6 +10,7 @@ from lxml import etree
 from conftest import wait_until
 from kvmdash.tests.test_lab_disks import output_of
 from kvmdash.tests.test_lab_storage import done
+from lab import LabError
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 HOST, NETWORK = "kvm1", "t-ovs"
@@ -96,3 +97,23 @@ def test_cards_are_ports_of_the_switch_in_their_vlan_and_change_it_while_the_gue
     program.done("ovs-1", "start")
     card = wait_until(lambda: plugged(program, "ovs-1"), 60, "its card to be seen")
     assert vsctl("get", "port", card["target"], "tag") == "43", "the definition keeps it"
+
+
+def test_a_vlan_elsewhere_is_refused_because_libvirt_would_store_it_and_not_start_the_guest(program, lab_cluster):
+    host = lab_cluster.host("kvm3")
+    domain = etree.fromstring((host.directory / "define" / "cache-1.xml").read_bytes())
+    domain.find("name").text, domain.find("uuid").text = "tagged", str(uuid.uuid4())
+    card = domain.find("devices/interface")
+    etree.SubElement(etree.SubElement(card, "vlan"), "tag", id="42")
+    file = host.directory / "tagged.xml"
+    file.write_bytes(etree.tostring(domain))
+    lab_cluster.virsh("kvm3", "define", str(file))
+    try:
+        with pytest.raises(LabError, match="vlan"):
+            lab_cluster.virsh("kvm3", "start", "tagged")
+        vm = wait_until(lambda: program.get("vms?q=tagged")["items"], 60, "the guest to be seen")[0]
+        body = {"device": f"interfaces[{card.find('mac').get('address')}]", "set": {"vlans": "43"}}
+        status, answer = program.api(f"vms/{vm['uuid']}/device-change", body)
+        assert status == 409 and "would not start" in str(answer), answer
+    finally:
+        lab_cluster.virsh("kvm3", "undefine", "tagged")

@@ -23,7 +23,7 @@ from vms.definition.place import InvalidValue
 from vms.hardware import editing, images
 from vms.hardware.catalogue import TYPES, Type
 from vms.models import VirtualMachine
-from vms.operations.devices import device_command, edit_command, is_line, read_values, touches_host
+from vms.operations.devices import device_command, edit_command, is_line, read_values, refuse_vlans, touches_host
 from vms.operations.hardware import HardwareKind, Now, Step, seen
 from vms.operations.new_volume import NewVolume
 
@@ -92,6 +92,10 @@ class DeviceAdd(HardwareKind):
             NewVolume(vm, arguments["new_volume"]).check()
         elif arguments["type"] == "disk":
             images.refuse_used(vm, arguments["source"], arguments["set"])
+
+    def refuse_misfit(self, vm: VirtualMachine, definition: str, arguments: Mapping[str, Any]) -> None:
+        if arguments["type"] == "interface":
+            refuse_vlans(vm, definition, f"interfaces[{arguments['set']['mac']}]", arguments["set"])
 
     def effect(self, subject: Subject, arguments: Mapping[str, Any]) -> list[str]:
         settled = {**arguments, "set": dict(arguments["set"])}

@@ -25,6 +25,7 @@ from vms.operations.devices import (
     edit_command,
     io_limits,
     read_values,
+    refuse_vlans,
     running_one,
     touches_host,
 )
@@ -54,6 +55,9 @@ class DeviceChange(HardwareKind):
         for path, value in arguments["set"].items():
             check_value(type_, path, value)
         return super().plan(now, arguments)
+
+    def refuse_misfit(self, vm: VirtualMachine, definition: str, arguments: Mapping[str, Any]) -> None:
+        refuse_vlans(vm, definition, arguments["device"], arguments["set"])
 
     def steps(self, now: Now, arguments: Mapping[str, Any]) -> list[Step]:
         node = running_one(now, arguments["device"])

@@ -15,11 +15,13 @@ from hosts.operations.kind import InvalidArguments, Subject
 from hosts.operations.storage_base import NotNow
 from hosts.operations.task import Task
 from vms.definition.devices.disk import Disk
+from vms.definition.devices.interface import Interface
 from vms.definition.domain import Definition
 from vms.definition.nodes import Node, UnknownProperty
 from vms.definition.place import InvalidValue
-from vms.hardware import editing
+from vms.hardware import editing, vlans
 from vms.hardware.catalogue import SECRETS, Type, property_at
+from vms.models import VirtualMachine
 from vms.operations.base import virsh
 from vms.operations.hardware import Now
 
@@ -66,6 +68,18 @@ def check_value(type_: Type, path: str, value: Any) -> None:
         raise NotNow(path, _("%(type)s has no property %(path)s.") % {"type": type_.name, "path": path[:100]}) from None
     except InvalidValue as error:
         raise NotNow(path, error.message) from error
+
+
+def refuse_vlans(vm: VirtualMachine, definition: str, path: str, changed: Mapping[str, Any]) -> None:
+    """Raise NotNow where the card at ``path`` gets VLANs, or another connection, with which the guest would not start."""
+    if vm.host is None or not {vlans.PATH, *vlans.CONNECTION} & changed.keys():
+        return
+    try:
+        card = editing.find(Definition.parse(definition), path)
+    except UnknownProperty:
+        return  # Only the running guest has it: libvirt itself says so at once.
+    if isinstance(card, Interface) and (why := vlans.why_not(card, vm.host)):
+        raise NotNow(vlans.PATH, why)
 
 
 def touches_host(type_: Type | None, values: Mapping[str, Any]) -> bool:

@@ -116,7 +116,12 @@ class HardwareKind(GuestKind):
             raise Refused(_("%(name)s is forgotten when it stops: it has no stored definition.") % {"name": vm.name})
         now = seen(vm)
         self.refuse_moved(vm, now, arguments)
-        self.plan(now, arguments)
+        _steps, text = self.plan(now, arguments)
+        if text:
+            self.refuse_misfit(vm, text, arguments)
+
+    def refuse_misfit(self, vm: VirtualMachine, definition: str, arguments: Mapping[str, Any]) -> None:
+        """Raise Refused where libvirt would store ``definition``, but not start the guest with it on its host."""
 
     def keep(self, operation: Operation, given: Mapping[str, Any]) -> None:
         vm = VirtualMachine.objects.select_related("host").get(pk=str(operation.subject_uuid))
