@@ -119,7 +119,7 @@ def compare(lab: Lab, program: Program, runs: int, megabytes: int) -> list[Figur
     raw = libvirt.open(uri)
     raw.storagePoolLookupByName("shared").refresh(0)
     wait_for(lambda: program.api(f"pools/{HOST}/shared")[0] == 200, 60, "the pool to be seen")
-    program.ended(program.api(f"pools/{HOST}/shared/refresh", {})[1]["id"])
+    program.refresh(f"pools/{HOST}/shared")
     wait_for(lambda: program.get(f"pools/{HOST}/shared/volumes?q={IMAGE}")["items"], 60, "the image to be seen")
     rows = sqlite3.connect(f"file:{program.folder / 'kvmdash.sqlite3'}?mode=ro", uri=True)
     disc = seed.image(

@@ -131,6 +131,17 @@ class Program:
                 pytest.fail(f"{verb} {name}: {status} {answer}")
             time.sleep(0.2)
 
+    def refresh(self, place: str) -> None:
+        """Have ``hosts/NAME`` or ``pools/HOST/NAME`` looked at again; waits while something else of it is under way."""
+
+        def asked() -> str | None:
+            status, answer = self.api(f"{place}/refresh", {})
+            assert status in (202, 409), answer
+            return str(answer["id"]) if status == 202 else None
+
+        ended = self.ended(wait_until(asked, 60, f"{place} to be free"))
+        assert ended["state"] == "succeeded", ended
+
     def running(self, name: str) -> str:
         """Make sure that the guest runs, whatever earlier tests did to it; its name."""
         wait_until(

@@ -24,8 +24,7 @@ def image(program, lab_cluster):
     shutil.copyfile(lab_cluster.cloud_image(), target)
     for host in lab_cluster.hosts:
         lab_cluster.virsh(host, "pool-refresh", "shared")
-    operation = program.api("pools/kvm1/shared/refresh", {})[1]
-    assert program.ended(operation["id"])["state"] == "succeeded"
+    program.refresh("pools/kvm1/shared")
     wait_until(lambda: program.get(f"pools/kvm1/shared/volumes?q={IMAGE}")["items"], 30, "the image to be seen")
     yield f"shared/{IMAGE}"
     target.unlink()
@@ -148,7 +147,7 @@ def test_an_installer_is_booted_from_its_cd_and_a_broken_one_is_refused(program,
     cd.write_bytes(seed.image({"hello": "world"}))
     broken.write_bytes(b"<html>404 Not Found</html>" * 5000)
     try:
-        program.ended(program.api("pools/kvm1/shared/refresh", {})[1]["id"])
+        program.refresh("pools/kvm1/shared")
         wait_until(lambda: program.get("pools/kvm1/shared/volumes?q=broken.iso")["items"], 30, "the CDs to be seen")
         common = {"host": "kvm1", "road": "install", "pool": "local", "size": 8 * MIB, "memory": 64 * MIB, "vcpus": 1,
                   "virt": "qemu", "start": True}  # fmt: skip

@@ -83,7 +83,7 @@ def test_what_was_unpacked_of_an_appliance_when_kvmdash_was_killed_is_taken_back
     file.write_bytes(tar([("large.ovf", described), ("disk.img", disk)]))
     before = volumes(lab_cluster)
     try:
-        program.ended(program.api("pools/kvm1/shared/refresh", {})[1]["id"])
+        program.refresh("pools/kvm1/shared")
         row = wait_until(lambda: program.get("pools/kvm1/shared/volumes?q=large.ova")["items"], 30)[0]
         asked = program.api(f"volumes/{row['id']}/read-ova", {})[1]
         assert program.ended(asked["id"])["state"] == "succeeded"

@@ -35,7 +35,7 @@ def brought(program, lab_cluster):
     def bring(name: str, data: bytes) -> str:
         laid.append(lab_cluster.shared / name)
         laid[-1].write_bytes(data)
-        program.ended(program.api("pools/kvm1/shared/refresh", {})[1]["id"])
+        program.refresh("pools/kvm1/shared")
         wait_until(lambda: program.get(f"pools/kvm1/shared/volumes?q={name}")["items"], 30, f"{name} to be seen")
         return f"shared/{name}"
 

@@ -30,7 +30,7 @@ def image(program, lab_cluster):
     """What boots under Secure Boot, in the folder that all hosts share, and seen there."""
     target = lab_cluster.shared / IMAGE
     shutil.copyfile(lab_cluster.signed_image(), target)
-    assert program.ended(program.api("pools/kvm1/shared/refresh", {})[1]["id"])["state"] == "succeeded"
+    program.refresh("pools/kvm1/shared")
     wait_until(lambda: program.get(f"pools/kvm1/shared/volumes?q={IMAGE}")["items"], 30, "the image to be seen")
     yield f"shared/{IMAGE}"
     target.unlink()
