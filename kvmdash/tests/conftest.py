@@ -28,12 +28,22 @@ def api(people: dict[str, Any], cluster: dict[str, Any]) -> dict[str, ApiClient]
     return {role: ApiClient(user) for role, user in people.items()} | {"stranger": ApiClient()}
 
 
+@pytest.fixture(scope="session")
+def before_the_first_start(lab_cluster: Any) -> Iterator[Program]:
+    """kvmdash as it was set up for the lab, which takes longer than starting it."""
+    made = Program()
+    made.manage("migrate_all")
+    made.manage("register_lab", str(lab_cluster.directory / "lab.json"))
+    made.manage("administrator", "admin")
+    made.make_token()
+    yield made
+    shutil.rmtree(made.folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
-def program(lab_cluster: Any) -> Iterator[Program]:
+def program(before_the_first_start: Program) -> Iterator[Program]:
     """kvmdash running on the lab."""
-    running = Program()
-    running.manage("migrate_all")
-    running.manage("register_lab", str(lab_cluster.directory / "lab.json"))
+    running = before_the_first_start.twin()
     running.start()
 
     def connected() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,7 +68,19 @@ class Program:
         )
         wait_until(self._answers, 60, "the dashboard to answer")
         if not self.token:
-            self.token = self.manage("token", "tests", "--user", "admin").splitlines()[-1]
+            self.make_token()
+
+    def make_token(self) -> None:
+        """Have a token of the first administrator, who must be there."""
+        self.token = self.manage("token", "tests", "--user", "admin").splitlines()[-1]
+
+    def twin(self) -> Program:
+        """Another one with a copy of all that this one has kept; this one must not run."""
+        assert self.process is None
+        other = Program()
+        shutil.copytree(self.folder, other.folder, dirs_exist_ok=True)
+        other.token = self.token
+        return other
 
     def _answers(self) -> bool:
         assert self.process is not None and self.process.poll() is None, self.log()[-3000:]
