@@ -11,6 +11,7 @@ from typing import Any
 
 import libvirt
 
+from conftest import wait_until
 from lab.testhosts import NOBODY, TestHost
 
 POOL = "<pool type='dir'><name>images</name><target><path>{path}</path></target></pool>"
@@ -66,8 +67,11 @@ class ImagesHost(TestHost):
         subprocess.run(command, check=True)
 
     def unlimit(self) -> None:
-        """The reverse."""
-        subprocess.run(["umount", str(self.images)], check=True)
+        """The reverse, as soon as libvirtd looks at nothing there."""
+        umount = ["umount", str(self.images)]
+        wait_until(
+            lambda: subprocess.run(umount, check=False).returncode == 0, 30, "the small file system to be let go of"
+        )
 
 
 def some_bytes(size: int, seed: int = 7) -> bytes:
