@@ -17,8 +17,9 @@ _DOMAIN_EVENTS = {
     for name in dir(libvirt)
     if name.startswith("VIR_DOMAIN_EVENT_ID_")
 }
-# Each of these exists twice; the newer one carries a reason. The block threshold changes nothing a page shows.
-_SKIPPED = {"io_error", "block_job", "block_threshold", "last"}
+# The first two exist twice; the newer one carries a reason. The others change nothing that the mirror keeps: what a move's steps
+# change of a guest, its states tell.
+_SKIPPED = {"io_error", "block_job", "block_threshold", "migration_iteration", "job_completed", "last"}
 
 LIFECYCLE = ("defined", "undefined", "started", "suspended", "resumed", "stopped", "shutdown", "pmsuspended", "crashed")
 

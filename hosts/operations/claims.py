@@ -31,11 +31,12 @@ def next_in_turn(hosts: set[int], free: int) -> Iterator[Operation]:
     if not lanes:
         return
     of_host, of_parent = _running()
+    paced = _paced({parent_id for _host, parent_id, _pace in lanes if parent_id is not None})
     for (host_id, parent_id, pace), (_first, kinds) in sorted(
         lanes.items(), key=lambda lane: (lane[0][1] is not None, lane[1][0])
     ):
         room = min(free, settings.OPERATIONS_PER_HOST - of_host[host_id, pace])
-        if parent_id is not None:
+        if parent_id is not None and parent_id not in paced:
             room = min(room, settings.BULK_CONCURRENCY - of_parent[parent_id])
         if room <= 0:
             continue
@@ -55,6 +56,13 @@ def _lanes(waiting: QuerySet[Operation]) -> dict[tuple[int, UUID | None, Pace], 
         before, kinds = lanes.get(key := (host_id, parent_id, pace_of(kind)), (first, []))
         lanes[key] = (min(before, first), [*kinds, kind])
     return lanes
+
+
+def _paced(parents: set[UUID]) -> set[UUID]:
+    """Those of the bulk requests that ask bit by bit, at a pace that a person chose."""
+    if not parents:
+        return set()
+    return set(Operation.objects.filter(pk__in=parents, arguments__paced=True).values_list("pk", flat=True))
 
 
 def _running() -> tuple[Counter[tuple[int, Pace]], Counter[UUID | None]]:

@@ -63,6 +63,12 @@ def test_a_bulk_request_has_its_own_share_and_single_ones_come_first(host):
     assert turns(host) == ["destroy"] * (PLACES - 1) + ["start"]
 
 
+def test_who_asks_bit_by_bit_keeps_the_pace_that_was_chosen(host):
+    parent = Operation.objects.create(kind="bulk", state="running", arguments={"kind": "migrate", "paced": True})
+    ask(host, "migrate", PLACES, parent=parent)
+    assert turns(host) == ["migrate"] * PLACES
+
+
 def test_no_more_begin_than_the_process_has_room_for(host):
     ask(host, "start", 5)
     ask(host, "migrate", 5)

@@ -308,6 +308,12 @@ def test_times_are_those_measured_between_the_hosts_and_else_called_a_guess(host
     assert rates.seconds("kvm1", "kvm3", GIB) == (pytest.approx(3 + 10.24), False)
     assert rates.seconds("kvm1", "kvm2", GIB)[1] is True
     assert rates.seconds("kvm1", "kvm3", GIB, bandwidth=50)[0] == pytest.approx(3 + 20.48)
+    result |= {"carried": 400 * 2**20, "seconds": 1.5}
+    Operation.objects.create(
+        kind="migrate", state="succeeded", host_name="kvm2", result=result, finished_at=timezone.now()
+    )
+    rates = Rates.measured()
+    assert rates.seconds("kvm2", "kvm3", GIB)[0] == pytest.approx(0.5 + 2.56), "memory of nothing but zeros, too"
     pieces = [Piece("a", "b", 10), Piece("a", "b", 10), Piece("a", "c", 10)]
     assert altogether(pieces, per_host=3, per_link=1) == 20 and altogether(pieces, per_host=1, per_link=1) == 30
     assert altogether([], 1, 1) == 0

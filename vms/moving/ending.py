@@ -155,6 +155,7 @@ class Ending(Ends, ABC):
             # After post-copy libvirt's target has no figures but zeros.
             if job.elapsed_ms:
                 result |= {"total_ms": job.elapsed_ms, "downtime_ms": job.downtime_ms, "transferred": job.processed}
+                result["carried"] = job.total
         except HypervisorError as error:
             self.task.log(f"libvirt has no figures of the finished move: {error}")
         self._keep_autostart()

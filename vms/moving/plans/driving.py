@@ -66,7 +66,8 @@ def _parent(plan: MovePlan, count: int, actor: Actor) -> Operation:
     return Operation.objects.create(
         id=plan.pk,
         kind=queue.BULK, state=Operation.State.RUNNING, subject_name="migrate", host_name=plan.host_name,
-        arguments={"kind": "migrate", "arguments": {}, "plan": str(plan.pk)}, started_at=timezone.now(),
+        # Its pace is the plan's: what else a bulk request may have under way does not count.
+        arguments={"kind": "migrate", "arguments": {}, "plan": str(plan.pk), "paced": True}, started_at=timezone.now(),
         progress={"total": count, "done": 0, "percent": 0}, actor=actor.user, actor_name=actor.label, address=actor.address,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from hosts.models import Operation
 
 #: bytes a second where nothing was measured: what a link of one gigabit carries
 GUESSED = 110 * 10**6
-#: seconds besides the memory: beginning, the pause, looking afterwards
+#: seconds besides the memory where nothing was measured: beginning, the pause, looking afterwards
 BESIDES = 3.0
 #: seconds that other steps are expected to take
 SHUTDOWN, SAVE_RATE = 30.0, 200 * 10**6
@@ -20,28 +20,36 @@ MIB = 2**20
 
 
 class Rates:
-    """Bytes a second by pair of hosts (source, target by name), and of all."""
+    """Bytes of memory a second by pair of hosts (source, target by name), and of all; and the seconds that a move takes besides.
 
-    def __init__(self, pairs: dict[tuple[str, str], float]) -> None:
+    What counts is the memory that was to be carried, not the bytes that went: pages of zeros take none of the wire, but a move of
+    nothing else lasts all the same.
+    """
+
+    def __init__(self, pairs: dict[tuple[str, str], float], besides: float = BESIDES) -> None:
         self._pairs = pairs
         self._all = statistics.median(pairs.values()) if pairs else None
+        self._besides = besides
 
     @classmethod
     def measured(cls) -> Rates:
         """From the last moves that went well."""
         rows = Operation.objects.filter(kind="migrate", state="succeeded").order_by("-finished_at")
         found: dict[tuple[str, str], list[float]] = {}
+        besides: list[float] = []
         for source, result in rows.values_list("host_name", "result")[:LATELY]:
-            sent, lasted = result.get("transferred"), result.get("total_ms")
-            if sent and lasted:
-                found.setdefault((source, str(result.get("host", ""))), []).append(1000 * sent / lasted)
-        return cls({pair: statistics.median(rates) for pair, rates in found.items()})
+            carried, lasted = result.get("carried") or result.get("transferred"), result.get("total_ms")
+            if carried and lasted:
+                found.setdefault((source, str(result.get("host", ""))), []).append(1000 * carried / lasted)
+                besides += [max(0.0, result["seconds"] - lasted / 1000)] if result.get("seconds") else []
+        medians = {pair: statistics.median(rates) for pair, rates in found.items()}
+        return cls(medians, statistics.median(besides) if besides else BESIDES)
 
     def seconds(self, source: str, target: str, memory: int, bandwidth: int = 0) -> tuple[float, bool]:
         """How long, and whether that is a guess. ``bandwidth`` in MiB a second, 0 for no limit."""
         rate = self._pairs.get((source, target), self._all)
         limited = min(rate or GUESSED, bandwidth * MIB) if bandwidth else rate or GUESSED
-        return BESIDES + memory / limited, (source, target) not in self._pairs
+        return self._besides + memory / limited, (source, target) not in self._pairs
 
 
 class Piece(NamedTuple):
