@@ -213,6 +213,22 @@ def test_a_form_that_is_sent_the_moment_it_is_seen_does_not_leave_the_page(page,
     assert page.url.partition("#")[0].endswith(f"/vms/{desk.vm('desk-1')['uuid']}/")
 
 
+def test_a_field_that_is_wrong_has_the_focus_when_the_dialog_comes_back(page):
+    press_verb(page, "set-metadata")
+    wait_until(lambda: has_focus(page, "dialog[open] input[name=title]"), 5, "the first field to have the focus")
+    page.locator("dialog[open] input[name=tags]").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("no <tag>")
+    page.keyboard.press("Enter")
+    wait_until(
+        lambda: has_focus(page, "dialog[open] input[name=tags].is-invalid"), 10, "the wrong field to have the focus"
+    )
+    page.keyboard.press("Escape")
+    open_dialog(page).wait_for(state="detached")
+    # The browser says in its console what the server refused.
+    page.complaints[:] = [one for one in page.complaints if "422" not in one]
+
+
 def test_a_dialog_keeps_the_focus_and_escape_gives_it_back(page, desk):
     before = desk.get("operations?page_size=1")["count"]
     ready(page, "start")

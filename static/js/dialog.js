@@ -5,6 +5,8 @@
 import { delegate, find, findAll } from "./dom.js";
 
 const body = () => find("#dialog-body");
+// What is wrong is what a person goes on with, wherever it stands.
+const FIRST = [".is-invalid", "[autofocus]", "input:not([type=hidden], :disabled), select:enabled, textarea:enabled"];
 
 async function open(address) {
   findAll("[popover]:popover-open").forEach((menu) => menu.hidePopover());
@@ -17,7 +19,7 @@ function showWhenFilled({ detail }) {
   const title = find("h1, h2", body());
   if (title && !title.id) title.id = "dialog-title";
   if (!dialog.open) dialog.showModal();
-  find("[autofocus], .is-invalid, input:not([type=hidden], :disabled), select:enabled, textarea:enabled", body())?.focus();
+  FIRST.map((which) => find(which, body())).find(Boolean)?.focus();
 }
 
 function close(dialog) {
@@ -37,7 +39,8 @@ export function start() {
   });
   delegate("click", "[data-close-dialog]", (_event, button) => close(button.closest("dialog")));
   document.addEventListener("click", closeByVeil);
-  document.addEventListener("htmx:afterSwap", showWhenFilled);
+  // Before that, what was there under the same id lends its attributes to what is new.
+  document.addEventListener("htmx:afterSettle", showWhenFilled);
   document.addEventListener("dialog-close", () => close(find("#dialog")));
   find("#dialog")?.addEventListener("close", () => body().replaceChildren());
 }
