@@ -51,6 +51,7 @@ def program(before_the_first_start: Program) -> Iterator[Program]:
         return all(host["state"] == "connected" for host in (hosts["items"] if isinstance(hosts, dict) else hosts))
 
     wait_until(connected, 60, "the lab's hosts to be connected")
+    wait_until(lambda: "console gateway listens" in running.log(), 60, "the console gateway to listen")
     yield running
     running.stop()
     if "Traceback" in running.log():

@@ -50,6 +50,19 @@ def verdict_of(record: dict[str, Any]) -> str:
     return str((record["forecast"] or {}).get("verdict", ""))
 
 
+def never_ending(program: Any, identity: str) -> dict[str, Any] | None:
+    """The record of a move once it is foretold never to end; None for one that has ended."""
+
+    def told() -> dict[str, Any] | bool | None:
+        state, record = program.operation(identity)["state"], record_of(program, identity)
+        if verdict_of(record) == "never":
+            return record
+        return state not in ("queued", "running") or None
+
+    found: Any = wait_until(told, 120, "the forecast or an end")
+    return None if found is True else found
+
+
 def begin(program: Any, **arguments: Any) -> str:
     """Ask for the move; its id, once its curve has begun."""
     identity = str(program.ask(GUEST, "migrate", host=other_host(program, GUEST), bandwidth=SENT, **arguments))
@@ -113,9 +126,16 @@ def test_two_who_steer_one_move_at_once_are_both_answered_and_recorded(program, 
 
 def test_what_will_not_end_is_told_and_ends_when_a_longer_pause_is_allowed(program, lab_cluster, busy) -> None:
     identity = begin(program)
-    told = wait_until(
-        lambda: (found := record_of(program, identity)) and verdict_of(found) == "never" and found, 120, "the forecast"
-    )
+    told = never_ending(program, identity)
+    for _again in range(3):
+        if told is not None:
+            break
+        # It was kept from its processor for so long that it could be followed: as often as not it has that now.
+        ended = program.ended(identity, 120)
+        assert ended["state"] == "succeeded", ended
+        identity = begin(program)
+        told = never_ending(program, identity)
+    assert told is not None, record_of(program, identity)
     # It goes round in its memory, which makes both about the same: never mind which is a little more.
     assert told["forecast"]["dirty"] > 0.8 * told["forecast"]["link"] > 0
     status, answer = program.api(
