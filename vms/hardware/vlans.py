@@ -90,6 +90,8 @@ def _place(card: Interface, host: Host) -> str:
         return ""
     if network_tree.get(root, "forward@mode") == "passthrough":
         return "passthrough"
+    if root.find("portgroup/virtualport") is not None:
+        return ""  # It may be that of the card's group.
     mode = network_xml.mode_of(root)
     return mode if mode in ("", "ovs", "sriov", "macvtap") else "bridge"
 

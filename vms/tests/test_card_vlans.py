@@ -23,6 +23,7 @@ NETWORKS = {
     "macvtap": "<forward mode='bridge' dev='eth0'/>",
     "passed": "<forward mode='passthrough' dev='eth0'/>",
     "ovs": "<forward mode='bridge'/><bridge name='ovs0'/><virtualport type='openvswitch'/>",
+    "grouped": "<forward mode='bridge'/><bridge name='ovs0'/><portgroup name='a'><virtualport type='openvswitch'/></portgroup>",
     "sriov": "<forward mode='hostdev' managed='yes'><pf dev='eth1'/></forward>",
 }
 
@@ -45,7 +46,10 @@ def card(type_, inside=""):
 @pytest.mark.parametrize(
     ("type_", "inside", "fits"),
     [
-        *[("network", f"<source network='{name}'/>", name in ("passed", "ovs", "sriov")) for name in NETWORKS],
+        *[
+            ("network", f"<source network='{name}'/>", name in ("passed", "ovs", "grouped", "sriov"))
+            for name in NETWORKS
+        ],
         ("network", "<source network='nobody-knows-it'/>", True),
         ("bridge", "<source bridge='br0'/>", False),
         ("bridge", "<source bridge='ovs0'/><virtualport type='openvswitch'/>", True),
