@@ -13,16 +13,25 @@ import pytest
 from lab.testhosts import TestHost, libvirtd_path
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
-    """Poll ``condition`` until it is true and return its value; fail, saying ``what`` was awaited, after ``seconds``."""
-    until = time.monotonic() + seconds
+#: seconds between two looks: the first, by how much each is longer, and the longest; looking must not keep busy what is looked at
+FIRST_LOOK, LONGER, LONGEST_LOOK = 0.02, 1.2, 0.2
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str | Callable[[], Any] = "") -> Any:
+    """Look until ``condition`` is true and return its value.
+
+    Fails after ``seconds``, saying ``what`` was awaited: words, or a function that tells what there is instead.
+    """
+    until, pause = time.monotonic() + seconds, FIRST_LOOK
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > until:
-            pytest.fail(f"not within {seconds:g} s: {what or getattr(condition, '__name__', condition)}")
-        time.sleep(0.02)
+            words = what() if callable(what) else what or getattr(condition, "__name__", condition)
+            pytest.fail(f"not within {seconds:g} s: {words}")
+        time.sleep(pause)
+        pause = min(LONGER * pause, LONGEST_LOOK)
 
 
 @pytest.fixture

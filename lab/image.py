@@ -131,11 +131,11 @@ def shared_libraries(program: Path) -> list[Path]:
     return [Path(path) for path in re.findall(r"(/\S+) \(0x", shown)]
 
 
-def compile_dirtier() -> bytes:
-    """The memory dirtier as one static program."""
-    output = cache_directory() / f"dirty.{os.getpid()}"
+def compiled(name: str) -> bytes:
+    """One of the guest's own sources as one static program."""
+    output = cache_directory() / f"{name}.{os.getpid()}"
     try:
-        run(["gcc", "-static", "-O2", "-s", "-o", output, FILES / "dirty.c"])
+        run(["gcc", "-static", "-O2", "-s", "-o", output, FILES / f"{name}.c"])
         return output.read_bytes()
     finally:
         output.unlink(missing_ok=True)
@@ -162,7 +162,8 @@ def build_initrd() -> bytes:
     archive.file("sbin/qemu-ga", agent.read_bytes(), 0o755)
     for library in shared_libraries(agent):
         archive.file(str(library).lstrip("/"), library.read_bytes(), 0o755)
-    archive.file("sbin/dirty", compile_dirtier(), 0o755)
+    for name in ("dirty", "flush"):
+        archive.file(f"sbin/{name}", compiled(name), 0o755)
     for source, target in SCRIPTS.items():
         archive.file(target, (FILES / source).read_bytes(), 0o755)
     for source, target in PLAIN.items():

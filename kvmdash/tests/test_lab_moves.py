@@ -218,7 +218,7 @@ def split(program: Any, lab_cluster: Any, busy: str) -> Iterator[str]:
     yield identity
 
 
-def hurried(program: Any, identity: str) -> dict[str, Any]:
+def hurried(program: Any, lab: Any, identity: str) -> dict[str, Any]:
     """The operation once it has ended; until then it is let go as fast as it can, which libvirt takes only while it sends."""
     told = {"name": "bandwidth", "arguments": {"bandwidth": 0}}
 
@@ -227,7 +227,11 @@ def hurried(program: Any, identity: str) -> dict[str, Any]:
         found = program.operation(identity)
         return found if found["state"] != "running" else None
 
-    found: dict[str, Any] = wait_until(ended, 120, "the move to end")
+    def halves() -> str:
+        said = [f"{host}: {lab.execute(host, ['virsh', 'domstate', GUEST, '--reason'])}" for host in lab.hosts]
+        return "\n".join(["the move to end", *said, told(program, identity)])
+
+    found: dict[str, Any] = wait_until(ended, 120, halves)
     return found
 
 
@@ -249,7 +253,7 @@ def test_after_the_switch_a_move_cannot_be_stopped_and_what_breaks_is_brought_to
     wait_until(lambda: "cannot be stopped" in told(program, split), 30, "it to be told")
     break_it(lab_cluster, source)
     wait_until(lambda: "taken up again" in told(program, split), 30, "another try")
-    ended = hurried(program, split)
+    ended = hurried(program, lab_cluster, split)
     assert ended["state"] == "succeeded", ended
     assert hosts_running(lab_cluster, GUEST) == [ended["result"]["host"]] != [source]
 
@@ -273,7 +277,7 @@ def test_post_copy_over_a_link_that_carries_nothing_any_more_is_told_and_taken_u
         wait_until(lambda: program.operation(split)["progress"].get("broken"), 60, "it to be broken off")
     finally:
         lab_cluster.execute(target, ["iptables", "-D", *silence])
-    ended = hurried(program, split)
+    ended = hurried(program, lab_cluster, split)
     assert ended["state"] == "succeeded", ended
     assert hosts_running(lab_cluster, GUEST) == [ended["result"]["host"]] != [source]
 
@@ -283,6 +287,6 @@ def test_kvmdash_killed_in_a_broken_post_copy_brings_it_together_when_it_is_back
     program.kill()
     break_it(lab_cluster, source)
     program.start()
-    ended = hurried(program, split)
+    ended = hurried(program, lab_cluster, split)
     assert ended["state"] == "succeeded", ended
     assert hosts_running(lab_cluster, GUEST) == [ended["result"]["host"]] != [source]
