@@ -150,6 +150,11 @@ class TestHost:
         """Whether the daemon was started and is not there any more, without having been told to go."""
         return self.process is not None and self.process.poll() is not None
 
+    def log(self) -> str:
+        """The last of what the daemon complained of."""
+        files = (self.folder / "libvirtd.log", self.folder / "stderr")
+        return "\n".join(file.read_text(errors="replace")[-2000:] for file in files if file.exists())
+
     def freeze(self) -> None:
         """Let it hang: it keeps its connections and answers nothing."""
         os.kill(self.pid, signal.SIGSTOP)

@@ -176,7 +176,7 @@ def send(lab: Any, host: str, guest: str, name: str) -> bool:
     return bool(told.returncode == 0)
 
 
-def moved_until(program: Any, lab: Any, move: tuple[str, str, str], moment: int | str, rate: str = "48mbit") -> str:
+def moved_until(program: Any, lab: Any, move: tuple[str, str, str], moment: int | str) -> str:
     """Begin to move (guest, source, target), and hold the move at that moment; its operation's id."""
     guest, source, target = move
     if moment == "last pause":
@@ -191,6 +191,9 @@ def moved_until(program: Any, lab: Any, move: tuple[str, str, str], moment: int 
         return identity
     assert isinstance(moment, int)
     if moment > 20:
+        # It is slowed down early: where kvmdash is kept from its processor, a fast one has ended before it was seen to be so far.
+        wait_until(lambda: percent(program, identity) >= moment / 2, 60, "half of that to be sent")
+        signal(program, identity, "bandwidth", bandwidth=4)
         wait_until(lambda: percent(program, identity) >= moment - 15, 60, "most of it to be sent")
         signal(program, identity, "bandwidth", bandwidth=2)
     wait_until(lambda: percent(program, identity) >= moment, 60, f"{moment} % to be sent")

@@ -161,7 +161,14 @@ def test_a_frozen_host_is_noticed_and_stops_nothing_else(there, make_test_host, 
     identity = There(other.uri).define("while-frozen")
     eventually(lambda: row(identity))
     there.test_host.thaw()
-    eventually(lambda: Host.objects.get(pk=there.host.pk).is_connected, 60, "the thawed host to come back")
+    eventually(lambda: Host.objects.get(pk=there.host.pk).is_connected, 60, lambda: what_there_is(there))
+
+
+def what_there_is(there):
+    """Of a host that does not come back: what kvmdash says of it, and what its daemon did."""
+    host, daemon = Host.objects.get(pk=there.host.pk), there.test_host
+    ended = f"ended with {daemon.process.returncode}" if daemon.has_died() else "runs"
+    return f"the thawed host to come back: {host.state} ({host.state_text}); libvirtd {ended}\n{daemon.log()}"
 
 
 def test_a_host_that_refuses_says_so_in_plain_words(roles, eventually):

@@ -183,6 +183,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("versions", {}, {"qemu": (6, 0, 0)}, "warning", "older"),
     ("versions", {}, {"qemu": (8, 0, 0)}, "ok", "the way back may fail"),
     ("versions", {}, {"libvirt": ()}, "unknown", "not both known"),
+    ("versions", {"virt": "qemu"}, {"qemu": (9, 1, 0)}, "warning", "may lose what they write"),
+    ("versions", {"virt": "qemu", "state": "shutoff"}, {}, "ok", "Both have"),
 ]  # fmt: skip
 
 

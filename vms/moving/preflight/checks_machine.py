@@ -11,6 +11,9 @@ FirmwareNeed = tuple[str, str, bool, tuple[str, ...], str, str, str]
 INSTALL_OVMF = sentence("Install OVMF there (Debian: ovmf).")
 UEFI = ("efi", "secure")
 UPDATE = sentence("Bring %(host)s to the version of the other hosts.")
+#: the first QEMU that loses nothing of what an emulated processor writes while its guest moves (physmem: "Fix migration dirty
+#: bitmap coherency with TCG memory access")
+KEEPS_EMULATED = (9, 0, 0)
 
 
 def machine_needs(guest: Guest) -> tuple[str, str, str, str]:
@@ -107,13 +110,14 @@ def _any_firmware(firmware: str, host: Machine, ability: Ability | None) -> Find
     return ok(sentence("%(host)s has the firmware."), host=host.name)
 
 
-def version_needs(guest: Guest) -> int | None:
-    """Where it is now."""
-    return guest.host
+def version_needs(guest: Guest) -> tuple[int | None, bool]:
+    """Where it is now, and whether its processors run there and are emulated."""
+    return guest.host, guest.virt == "qemu" and guest.state == "running"
 
 
-def versions(source_id: int | None, host: Machine, hosts: Hosts) -> Finding:
+def versions(need: tuple[int | None, bool], host: Machine, hosts: Hosts) -> Finding:
     """Forwards is what QEMU and libvirt promise; backwards is what may work."""
+    source_id, emulated = need
     source = hosts.get(source_id) if source_id is not None else None
     if source is None or not (source.qemu and host.qemu and source.libvirt and host.libvirt):
         return unknown(sentence("The versions of the two hosts are not both known."))
@@ -123,6 +127,9 @@ def versions(source_id: int | None, host: Machine, hosts: Hosts) -> Finding:
         "there": f"QEMU {_text(host.qemu)}, libvirt {_text(host.libvirt)}",
         "here": f"QEMU {_text(source.qemu)}, libvirt {_text(source.libvirt)}",
     }
+    if emulated and source.qemu < KEEPS_EMULATED:
+        text = sentence("Its processors are emulated, and QEMU before 9.0 (%(here)s) may lose what they write meanwhile.")
+        return warning(text, sentence("Move it while it is off, or with its memory saved."), **words)
     if host.qemu < source.qemu or host.libvirt < source.libvirt:
         text = sentence("%(host)s is older (%(there)s; here %(here)s): moving backwards may fail.")
         return warning(text, UPDATE, **words)
