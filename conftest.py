@@ -12,7 +12,6 @@ import pytest
 
 from lab.testhosts import TestHost, libvirtd_path
 
-
 #: seconds between two looks: the first, by how much each is longer, and the longest; looking must not keep busy what is looked at
 FIRST_LOOK, LONGER, LONGEST_LOOK = 0.02, 1.2, 0.2
 

@@ -128,7 +128,9 @@ def versions(need: tuple[int | None, bool], host: Machine, hosts: Hosts) -> Find
         "here": f"QEMU {_text(source.qemu)}, libvirt {_text(source.libvirt)}",
     }
     if emulated and source.qemu < KEEPS_EMULATED:
-        text = sentence("Its processors are emulated, and QEMU before 9.0 (%(here)s) may lose what they write meanwhile.")
+        text = sentence(
+            "Its processors are emulated, and QEMU before 9.0 (%(here)s) may lose what they write meanwhile."
+        )
         return warning(text, sentence("Move it while it is off, or with its memory saved."), **words)
     if host.qemu < source.qemu or host.libvirt < source.libvirt:
         text = sentence("%(host)s is older (%(there)s; here %(here)s): moving backwards may fail.")
