@@ -13,11 +13,16 @@ import pytest
 from lab.testhosts import TestHost, libvirtd_path
 
 #: seconds between two looks: the first, by how much each is longer, and the longest; looking must not keep busy what is looked at
-FIRST_LOOK, LONGER, LONGEST_LOOK = 0.02, 1.2, 0.2
+FIRST_LOOK, LONGER, LONGEST_LOOK = 0.02, 1.2, 0.15
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str | Callable[[], Any] = "") -> Any:
-    """Look until ``condition`` is true and return its value.
+def wait_until(
+    condition: Callable[[], Any],
+    seconds: float = 20.0,
+    what: str | Callable[[], Any] = "",
+    longest: float = LONGEST_LOOK,
+) -> Any:
+    """Look until ``condition`` is true and return its value; ``longest`` seconds between two looks: less where the moment counts.
 
     Fails after ``seconds``, saying ``what`` was awaited: words, or a function that tells what there is instead.
     """
@@ -30,7 +35,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 20.0, what: str | 
             words = what() if callable(what) else what or getattr(condition, "__name__", condition)
             pytest.fail(f"not within {seconds:g} s: {words}")
         time.sleep(pause)
-        pause = min(LONGER * pause, LONGEST_LOOK)
+        pause = min(LONGER * pause, longest)
 
 
 @pytest.fixture

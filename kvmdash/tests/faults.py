@@ -493,7 +493,7 @@ class Stands:
             return not missing
 
         try:
-            wait_until(all_are, seconds, what)
+            wait_until(all_are, seconds, what, longest=0.02)
         finally:
             if missing:
                 told = [f"{kind} ({self.last_records[kind]['state']})" for kind in missing]
