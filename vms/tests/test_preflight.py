@@ -195,6 +195,11 @@ def test_each_check_says_what_it_found(check: str, guest: Any, target: Any, verd
     assert found.name == verdict and word in text and "%(" not in text, (found.name, text)
 
 
+def test_an_emulated_guest_on_a_qemu_that_loses_nothing_is_not_warned_of():
+    source, target = make_machine(1, qemu=(9, 0, 0)), make_machine(qemu=(9, 0, 0))
+    assert finding("versions", make_guest(virt="qemu"), target, source).name == "ok"
+
+
 def test_a_passed_through_processor_needs_all_that_its_host_has():
     less = {("x86_64", "kvm"): Processors(frozenset({"sse4", "avx"}), {}, {})}
     found = finding("cpu", make_guest(cpu=Cpu("host-passthrough")), make_machine(processors=less))
